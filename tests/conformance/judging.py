@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""That the other suites can fail: how a report of iscsi-test-cu is read, what skips.txt excuses, what goes forward."""
+"""That the other suites can fail: how a report of iscsi-test-cu is read, what skips.txt excuses, what goes forward,
+how a capture is put in order."""
+import random
+import struct
+
 import cu
+import inorder
 import variants
 import wire
 
@@ -69,3 +74,33 @@ def serial_numbers(_b):
             ((1, 2, 3), None, 1, None), ((5,), 4, 1, None), ((4,), 4, 1, None), ((3,), 4, 1, 3), ((6,), 4, 1, 6), ((6,), 4, 0, None),
             ((0xffffffff, 0), 0xfffffffe, 1, None), ((0xffffffff,), 0, 0, 0xffffffff), ((1, 3), None, 1, 3)):
         assert wire.forward(values, last, step) == wanted, (values, last, step)
+
+
+def segment(seq, data, flags=0x10):
+    """A frame of one flow: Ethernet, IPv4, TCP."""
+    return bytes(12) + b'\x08\0' + struct.pack('>BxH5xB2xII', 0x45, 40 + len(data), 6, 1, 2) + struct.pack(
+        '>HHIIBBHHH', 3260, 40000, seq & 0xffffffff, 0, 0x50, flags, 0, 0, 0) + data
+
+
+@test
+def segments_in_order(_b):
+    """Segments in any order, twice, and overlapping give the bytes that were sent; one that is missing is missed."""
+    dice, start = random.Random(1), 0xfffff000                  # over the wrap
+    sent = dice.randbytes(20000)
+    cuts = sorted({0, len(sent), *(dice.randrange(len(sent)) for _ in range(50))})
+    parts = [(a, b) for a, b in zip(cuts, cuts[1:])]
+    for missing in (None, 25):
+        frames = [segment(start + a, sent[a:b]) for n, (a, b) in enumerate(parts) if n != missing]
+        frames += [segment(start + a, sent[a:a + 700]) for a in (cuts[3], cuts[12], cuts[40] - 5)]
+        dice.shuffle(frames)
+        flow, got = inorder.Flow(), []
+        for frame in [segment(start - 1, b'', 2)] + frames:
+            got += flow.take(inorder.Segment(frame))
+        placed = [inorder.Segment(frame) for frame in got[1:]]
+        due = start
+        for s in placed:
+            assert s.seq == due & 0xffffffff, (s.seq, due)
+            due += s.size
+        text = b''.join(s.frame[s.data:s.data + s.size] for s in placed)
+        assert bool(flow.early) == (missing is not None) and sent.startswith(text)
+        assert (text == sent) == (missing is None), len(text)

@@ -17,6 +17,7 @@ import xml.etree.ElementTree as xml
 from collections import namedtuple
 
 from bench import Clock, PORTS, free_port
+from inorder import in_order
 from initiator import LOGIN_RSP, TEXT_RSP
 
 FROM_US = '(tcp.srcport >= %d && tcp.srcport <= %d)' % (PORTS[0], PORTS[-1])
@@ -45,7 +46,7 @@ class Capture:
     def __init__(self, path):
         self.path = path
         self.proc = subprocess.Popen(
-            ['dumpcap', '-i', 'lo', '-B', '512', '-w', path, '-f', 'tcp portrange %d-%d' % (PORTS[0], PORTS[-1])],
+            ['dumpcap', '-P', '-i', 'lo', '-B', '512', '-w', path, '-f', 'tcp portrange %d-%d' % (PORTS[0], PORTS[-1])],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors='replace')
         text = self._until(lambda t: '\nFile: ' in t)
         assert text, 'dumpcap does not begin'
@@ -172,9 +173,16 @@ def malformed(path):
 
 
 def check(path):
-    """Return: Seen(frames of ours, what is wrong with them)"""
-    frames, wrong = sequence(path)
-    return Seen(frames, malformed(path) + wrong)
+    """Return: Seen(frames of ours, what is wrong with them); frames are counted in what is kept, path + '.in-order'"""
+    tidy = path + '.in-order'
+    missing_before = in_order(path, tidy)
+    frames, wrong = sequence(tidy)
+    wrong += malformed(tidy)
+    if missing_before:
+        wrong.append(Finding(0, 0, '%d segments whose predecessors were not captured' % missing_before))
+    if not wrong:
+        os.unlink(tidy)
+    return Seen(frames, wrong)
 
 
 class Watch:
@@ -187,7 +195,7 @@ class Watch:
     @contextlib.contextmanager
     def __call__(self, name):
         self.n += 1
-        capture = Capture(os.path.join(self.base, 'wire-%d.pcapng' % self.n))
+        capture = Capture(os.path.join(self.base, 'wire-%d.pcap' % self.n))
         try:
             yield
             lost = capture.close()

@@ -6,7 +6,7 @@ from lablib.bench import main, test
 from lablib.ns import wait_for
 
 
-@test(rounds=10)
+@test(rounds=4)
 def clusterd_killed(b):
     """Nobody takes over, no connection is lost; afterwards reservations can be changed again."""
     lab = b.up(groups=("g1", "g2"))

@@ -20,7 +20,7 @@ def mounts():
         return f.read()
 
 
-@test(rounds=6, quick=2)
+@test(rounds=3, quick=1)
 def lab_leaves_nothing(b):
     """`lab up` killed at several moments, then `lab down`: no process, namespace, mount, cable or file is left."""
     before = links(), mounts()

@@ -3,7 +3,7 @@
 from lablib.bench import main, test
 
 
-@test(rounds=10)
+@test(rounds=6)
 def group_move(b):
     """`lunwardctl group move`: the other node serves, with everything the initiators had."""
     lab = b.up(groups=("g1",))

@@ -3,7 +3,7 @@
 from lablib.bench import main, test
 
 
-@test(rounds=20)
+@test(rounds=6)
 def node_killed(b):
     """Invariants 1 to 6: the other node fences the dead one and goes on; nothing acknowledged is lost."""
     lab = b.up(groups=("g1", "g2"))

@@ -7,7 +7,7 @@ from lablib.ns import wait_for
 BACKED_OFF = ("owner-alive", "fence-lost", "blocked")
 
 
-@test(rounds=10)
+@test(rounds=4)
 def interconnect_cut(b):
     """The owner stays owner, no connection is lost, nothing moves: the challenger sees the key move and backs off."""
     lab = b.up(groups=("g1", "g2"))

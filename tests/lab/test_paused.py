@@ -9,7 +9,7 @@ from lablib.ns import wait_for
 PAUSE_S = 10
 
 
-@test(rounds=10)
+@test(rounds=4)
 def owner_paused(b):
     """The other node takes over; the owner, resumed, finds itself fenced, lets go of everything and says so."""
     lab = b.up(groups=("g1",))

@@ -8,7 +8,7 @@ from lablib.ns import wait_for
 APART_S = 3.2       # three deaths in quick succession would be a crash loop, and another node's turn
 
 
-@test(rounds=20)
+@test(rounds=8)
 def target_killed(b):
     """It is restarted in place under the same key; other groups notice nothing."""
     b.up(groups=("g1", "g2"))
