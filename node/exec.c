@@ -115,6 +115,8 @@ static void do_data_in(struct task *t)
 {
 	struct sc_ctx ctx = task_ctx(t);
 
+	if (t->op.flags & SC_LOOK)
+		disk_look(t->lu->disk);
 	t->data_len = sc_op_data_in(&ctx, &t->op, t->buf, t->buf_len);
 	t->data = t->buf;
 	exec_done(t);

@@ -71,7 +71,8 @@ static void on_log(struct disk *d, void *arg, int priority, const char *text)
 }
 
 static const struct disk_events disk_events = {
-	.fenced = on_fenced, .log = on_log, .resized = lu_resized, .low_space = lu_low_space,
+	.fenced = on_fenced, .log = on_log, .resized = lu_resized, .space = lu_space,
+	.low_space = lu_low_space,
 };
 
 static void rlu_arrives(struct msg *m, void *reactor)

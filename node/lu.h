@@ -86,11 +86,21 @@ void lu_remove(struct lu *lu);
 void lu_gate_ended(struct lu *lu);
 /** lu_take_geometry() - [R] lu_geometry.c: what the disk says becomes what the logical unit says */
 void lu_take_geometry(struct rlu *l);
+/** lu_check_provisioning() - [R] Thin by the document, but what is below cannot give storage back: say so */
+void lu_check_provisioning(const struct rlu *l);
 /** lu_look_begin(), lu_look_end() - [R] Look every few seconds whether the disk has grown; its events about that */
 void lu_look_begin(struct rlu *l);
 void lu_look_end(struct rlu *l);
 void lu_resized(struct disk *d, void *rlu);
+/** lu_tell() - [R] A unit attention for every session of this reactor */
+void lu_tell(const struct rlu *l, uint16_t ua);
+/** lu_space(), lu_low_space() - [R] lu_space.c: events of its disk */
+void lu_space(struct disk *d, void *rlu, uint64_t used, uint64_t left, bool own);
 void lu_low_space(struct disk *d, void *rlu);
+/** lu_thresholds() - [R] Space or thresholds have changed: who is to be told? */
+void lu_thresholds(struct rlu *l);
+/** lu_space_exponent() - [R] Of the threshold sets of an open disk; 0: no thresholds */
+uint8_t lu_space_exponent(const struct rlu *l);
 /** lu_grow() - `size` of the document has changed */
 void lu_grow(struct lu *lu, uint64_t size);
 /** lu_start_stop() - task.msg of an SC_CONTROL_START */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* lu_geometry.c - what a disk is becomes what its logical unit says it is; started and stopped */
 #include <stdlib.h>
+#include <syslog.h>
 
 #include <qb/qblog.h>
 
@@ -20,14 +21,23 @@ static void take_provisioning(struct rlu *l)
 	uint32_t bs = g->block_size;
 
 	s->unmap_max = 0;
+	s->threshold_exp = 0;
 	if (!g->unmap_granularity || l->lu->conf.provisioning == CONF_THICK)
 		return;
 	s->unmap_max = UNMAP_MAX_BLOCKS;
 	s->unmap_descs = UNMAP_DESCS;
 	s->unmap_gran = MAX(g->unmap_granularity / bs, 1u);
 	s->unmap_align = g->alignment / bs;
+	s->threshold_exp = lu_space_exponent(l);
 	if (g->unmap_zeroes)
 		s->flags |= SC_LU_UNMAP_ZEROES;
+}
+
+void lu_check_provisioning(const struct rlu *l)
+{
+	if (l->lu->conf.provisioning == CONF_THIN && !l->sc.unmap_max && !l->r->index)
+		rlog(l->r, LOG_WARNING, "%s/%u: provisioning: thin, but what is below cannot give storage back here: it is shown "
+		     "as thick", l->lu->iqn, l->lu->number);
 }
 
 void lu_take_geometry(struct rlu *l)
@@ -66,7 +76,7 @@ static void look(struct ring_timer *t)
 void lu_look_begin(struct rlu *l)
 {
 	ring_timer_init(&l->look, look);
-	ring_timer_set(&l->r->ring, &l->look, LOOK_US);
+	look(&l->look);
 }
 
 void lu_look_end(struct rlu *l)
@@ -74,7 +84,7 @@ void lu_look_end(struct rlu *l)
 	ring_timer_cancel(&l->look);
 }
 
-static void tell(const struct rlu *l, uint16_t ua)
+void lu_tell(const struct rlu *l, uint16_t ua)
 {
 	struct session *s;
 
@@ -108,20 +118,11 @@ void lu_resized(struct disk *d, void *rlu)
 	struct size_note *n = malloc(sizeof(*n));
 
 	lu_take_geometry(l);
-	tell(l, SC_UA_CAPACITY_CHANGED);
+	lu_tell(l, SC_UA_CAPACITY_CHANGED);
 	if (!n)
 		return;
 	*n = (struct size_note){ .msg.run = size_arrives, .lu = l->lu, .blocks = d->geo.blocks };
 	control_send(l->r->ctl, &n->msg);
-}
-
-void lu_low_space(struct disk *d, void *rlu)
-{
-	struct rlu *l = rlu;
-
-	(void)d;
-	if (l->sc.unmap_max)
-		tell(l, SC_UA_THIN_THRESHOLD);
 }
 
 static void look_now(struct call *c, struct reactor *r)

@@ -82,6 +82,7 @@ static void started(struct disk *d, void *arg, enum disk_status status, const ch
 
 	if (status == DISK_OK) {
 		lu_take_geometry(s->lu->at[d->index]);
+		lu_check_provisioning(s->lu->at[d->index]);
 		lu_look_begin(s->lu->at[d->index]);
 	}
 	step_ended(d, arg, status, err);

@@ -7,7 +7,7 @@
 
 #include "node/node.h"
 
-_Static_assert(sizeof(struct sc_settings) == 2 * 4 + SC_INFO_TYPES * (2 + SC_INFO_TEXT_MAX), "no padding: they compare as memory");
+_Static_assert(sizeof(struct sc_settings) == 2 * (4 + 4 + 4 * SC_THRESHOLDS) + SC_INFO_TYPES * (2 + SC_INFO_TEXT_MAX), "no padding: they compare as memory");
 
 static const struct sc_settings *newest(const struct lu *lu)
 {
@@ -37,6 +37,14 @@ static Lunward__ModeValues *put_mode(const struct sc_mode *m)
 	v->swp = m->swp;
 	v->tas = m->tas;
 	v->write_through = m->write_through;
+	v->lbp = m->lbp;
+	v->thresholds = malloc(sizeof(m->threshold));
+	if (!v->thresholds) {
+		free(v);
+		return NULL;
+	}
+	memcpy(v->thresholds, m->threshold, sizeof(m->threshold));
+	v->n_thresholds = SC_THRESHOLDS;
 	return v;
 }
 
@@ -71,9 +79,15 @@ static Lunward__LuSettings *put_lu(const struct lu *lu)
 
 static struct sc_mode get_mode(const Lunward__ModeValues *v)
 {
-	return v ? (struct sc_mode){ .d_sense = v->d_sense, .swp = v->swp, .tas = v->tas,
-				       .write_through = v->write_through }
-		 : (struct sc_mode){ 0 };
+	struct sc_mode m = { 0 };
+
+	if (!v)
+		return m;
+	m = (struct sc_mode){ .d_sense = v->d_sense, .swp = v->swp, .tas = v->tas, .write_through = v->write_through,
+			      .lbp = v->lbp };
+	for (unsigned i = 0; i < SC_THRESHOLDS && i < v->n_thresholds; i++)
+		m.threshold[i] = v->thresholds[i];
+	return m;
 }
 
 static bool get_info(struct sc_info *i, enum sc_info_type type, const ProtobufCBinaryData *d)

@@ -49,6 +49,7 @@ static void on_reactor(struct call *call, struct reactor *r)
 		if (itl && !(o->task && s == o->task->conn->sess))
 			sc_ua_add(&itl->sc.ua, o->ua);
 	}
+	lu_thresholds(o->lu->at[r->index]);
 	call_reply(call, r);
 }
 

@@ -309,6 +309,12 @@ void disk_resized(struct disk *d, uint64_t blocks)
 		d->events->resized(d, d->events_arg);
 }
 
+void disk_space(struct disk *d, uint64_t used, uint64_t left, bool own)
+{
+	if (d->events->space)
+		d->events->space(d, d->events_arg, used, left, own);
+}
+
 void disk_low_space(struct disk *d)
 {
 	disk_log(d, LOG_WARNING, "%s: the space below it is running out", d->backing->spec.path);

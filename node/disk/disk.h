@@ -118,6 +118,7 @@ struct disk_geometry {
 	uint32_t alignment;          /* bytes from the start to the first physical block */
 	bool unmap_zeroes;           /* what was given back reads as zero */
 	bool zeroes, map;            /* DISK_ZERO, DISK_MAP work here */
+	bool space;                  /* disk_look() tells how much storage is used, and how much is left */
 	bool atomic;                 /* a write is done as a whole or not at all */
 	bool write_cache;            /* data may be lost at power loss until flushed */
 	bool read_only;
@@ -133,6 +134,8 @@ struct disk_events {
 	void (*fenced)(struct disk *d, void *arg, const char *detail);
 	void (*log)(struct disk *d, void *arg, int priority, const char *text);  /* syslog priorities */
 	void (*resized)(struct disk *d, void *arg);    /* geo.blocks has changed; NULL: nobody cares */
+	void (*space)(struct disk *d, void *arg, uint64_t used, uint64_t left, bool own);  /* bytes, with each look; own: of
+	                                                  nobody else; NULL: nobody cares */
 	void (*low_space)(struct disk *d, void *arg);  /* what lies below a thin disk is filling up; said once each time */
 };
 
@@ -251,6 +254,7 @@ void disk_release(struct disk *d);                              /* one of d->hol
 void disk_step_end(struct disk *d, enum disk_status s, const char *err);
 void disk_rekey_end(struct disk *d, enum disk_status s, const char *err);
 void disk_resized(struct disk *d, uint64_t blocks);
+void disk_space(struct disk *d, uint64_t used, uint64_t left, bool own);
 void disk_low_space(struct disk *d);
 void disk_fence(struct disk *d, const char *detail);            /* DISK_GONE; tells the reactor once */
 

@@ -44,6 +44,8 @@ static void look_at_space(struct file_disk *f)
 	const struct file_look *l = &f->look;
 	uint64_t needs = l->bytes > l->allocated ? l->bytes - l->allocated : 0;
 
+	if (l->total)
+		disk_space(&f->disk, l->allocated, l->free, false);
 	if (!l->total || l->free >= needs || l->free > l->total / HIGH_DIVISOR)
 		f->low = false;
 	else if (!f->low && l->free < l->total / LOW_DIVISOR) {

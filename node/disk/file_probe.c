@@ -75,6 +75,7 @@ static int probe_file(struct file_disk *f, struct disk_geometry *g, uint64_t *by
 	g->physical_block_size = stx.stx_blksize > 4096 ? 4096 : stx.stx_blksize;
 	g->unmap_granularity = g->physical_block_size;
 	g->map = true;
+	g->space = true;
 	*align = 1;
 	if (f->direct && (stx.stx_mask & STATX_DIOALIGN) && stx.stx_dio_offset_align)
 		*align = stx.stx_dio_offset_align;

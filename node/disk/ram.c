@@ -21,6 +21,7 @@ struct ram {
 	uint8_t *bytes;
 	size_t len;
 	atomic_uchar *used;          /* reactors write to different blocks of one page */
+	_Atomic uint64_t n_used;     /* pages */
 };
 
 #ifdef __SANITIZE_THREAD__
@@ -88,6 +89,7 @@ static void ram_start(struct disk *d)
 		.unmap_zeroes = true,
 		.zeroes = true,
 		.map = true,
+		.space = true,
 		.atomic = true,
 		.read_only = spec->read_only,
 	};
@@ -103,8 +105,8 @@ static bool used(struct ram *m, uint64_t at)
 static void mark(struct ram *m, uint64_t from, uint64_t to, bool on)
 {
 	for (uint64_t at = from / RAM_PAGE * RAM_PAGE; at < to; at += RAM_PAGE)
-		if (used(m, at) != on)
-			atomic_store_explicit(&m->used[at / RAM_PAGE], on, memory_order_relaxed);
+		if (used(m, at) != on && atomic_exchange_explicit(&m->used[at / RAM_PAGE], on, memory_order_relaxed) != on)
+			atomic_fetch_add_explicit(&m->n_used, on ? 1 : UINT64_MAX, memory_order_relaxed);
 }
 
 static enum disk_status ram_move(struct ram *m, struct disk_io *io)
@@ -174,6 +176,14 @@ static void ram_submit(struct disk *d, struct disk_io *io)
 	disk_io_end_later(io, does[io->op](d->backing->shared, io));
 }
 
+static void ram_look(struct disk *d)
+{
+	struct ram *m = d->backing->shared;
+	uint64_t n = MIN(atomic_load_explicit(&m->n_used, memory_order_relaxed) * RAM_PAGE, (uint64_t)m->len);
+
+	disk_space(d, n, m->len - n, true);
+}
+
 const struct disk_ops disk_ram_ops = {
 	.name = "ram",
 	.size = sizeof(struct disk),
@@ -181,4 +191,5 @@ const struct disk_ops disk_ram_ops = {
 	.unprepare = ram_unprepare,
 	.start = ram_start,
 	.submit = ram_submit,
+	.look = ram_look,
 };

@@ -10,7 +10,7 @@ void sc_start_request_sense(const struct sc_ctx *ctx, struct sc_op *op)
 	if (!ctx->lu)
 		op->sense = sc_sense_make(SC_KEY_ILLEGAL_REQUEST, SC_ASC_NO_LUN);
 	else if (ua)
-		op->sense = sc_sense_make(SC_KEY_UNIT_ATTENTION, ua);
+		op->sense = sc_ua_sense(ctx->lu, ua);
 }
 
 void sc_in_request_sense(const struct sc_ctx *ctx, const struct sc_op *op, struct sc_out *o)

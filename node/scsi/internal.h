@@ -91,6 +91,7 @@ void sc_op_good(struct sc_op *op);
 void sc_op_status(struct sc_op *op, enum sc_status status);
 void sc_op_bad_cdb(struct sc_op *op, uint16_t byte, uint8_t bit);     /* INVALID FIELD IN CDB */
 void sc_op_bad_param(struct sc_op *op, uint16_t byte, uint8_t bit);   /* INVALID FIELD IN PARAMETER LIST */
+struct sc_sense sc_ua_sense(const struct sc_lu *lu, uint16_t ua);
 static inline void sc_op_asc(struct sc_op *op, enum sc_key key, uint16_t asc) { sc_op_fail(op, sc_sense_make(key, asc)); }
 static inline bool sc_lu_protected(const struct sc_lu *lu) { return lu->flags & SC_LU_READONLY || lu->set.mode.swp; }
 
@@ -180,15 +181,33 @@ struct sc_mode_page {
 	uint8_t size;            /* bytes with its header */
 	uint8_t set;             /* SC_SET_* of its changeable values; 0: it has none, and PS is 0 */
 	void (*fill)(const struct sc_lu *lu, enum sc_pc pc, uint8_t *p);
+	void (*take)(const uint8_t *p, struct sc_mode *m);  /* the changeable values into @m, zero before; NULL: none */
 };
 #define SC_MODE_PAGE_MAX 32
 extern const struct sc_mode_page sc_mode_pages[];
 extern const unsigned sc_mode_page_count;
 
+/** sc_mode_page_there() - Whether this logical unit has it */
+bool sc_mode_page_there(const struct sc_mode_page *pg, const struct sc_lu *lu);
+/** sc_mode_values() - For a page control; defaults where that is not current or saved */
+struct sc_mode sc_mode_values(const struct sc_lu *lu, enum sc_pc pc);
 /** sc_mode_page_get() - All bytes of one page, header included, into @p (SC_MODE_PAGE_MAX bytes) */
 void sc_mode_page_get(const struct sc_mode_page *pg, const struct sc_lu *lu, enum sc_pc pc, uint8_t *p);
 /** sc_mode_page_read() - Take the changeable values out of a page an initiator sent */
 void sc_mode_page_read(const struct sc_mode_page *pg, const uint8_t *p, struct sc_change *c);
+
+/* ---- threshold.c ---- */
+#define SC_MODE_THRESHOLDS_LEN 32
+void sc_mode_thresholds(const struct sc_lu *lu, enum sc_pc pc, uint8_t *p);
+void sc_mode_take_thresholds(const uint8_t *p, struct sc_mode *m);
+void sc_log_provisioning(const struct sc_ctx *ctx, struct sc_out *o);
+/** sc_threshold_sense() - Of SC_UA_THIN_THRESHOLD: INFORMATION is the place of the descriptor in its mode page */
+struct sc_sense sc_threshold_sense(const struct sc_lu *lu);
+
+/* ---- log.c ---- */
+/** sc_log_parameter() - Begin a parameter. Return: for sc_log_end_parameter(), which fills in its length */
+uint32_t sc_log_parameter(struct sc_out *o, uint16_t code);
+void sc_log_end_parameter(struct sc_out *o, uint32_t at);
 
 /* ---- pr_tid.c: TransportIDs of iSCSI initiator ports, SPC-4 7.6.4.6 ---- */
 

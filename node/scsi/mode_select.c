@@ -86,10 +86,11 @@ static bool header_ok(struct list *l)
 	return descriptor_ok(l, longlba, bd);
 }
 
-static const struct sc_mode_page *find_page(uint8_t page, uint8_t subpage)
+static const struct sc_mode_page *find_page(const struct sc_lu *lu, uint8_t page, uint8_t subpage)
 {
 	for (unsigned i = 0; i < sc_mode_page_count; i++)
-		if (sc_mode_pages[i].page == page && sc_mode_pages[i].subpage == subpage)
+		if (sc_mode_pages[i].page == page && sc_mode_pages[i].subpage == subpage &&
+		    sc_mode_page_there(&sc_mode_pages[i], lu))
 			return &sc_mode_pages[i];
 	return NULL;
 }
@@ -118,7 +119,7 @@ static bool take_page(struct list *l)
 	bool spf = first & 0x40;
 	uint8_t subpage = spf ? rd_u8(&l->r) : 0;
 	uint32_t len = spf ? rd_u16(&l->r) : rd_u8(&l->r);
-	const struct sc_mode_page *pg = find_page(first & 0x3f, subpage);
+	const struct sc_mode_page *pg = find_page(l->lu, first & 0x3f, subpage);
 
 	if (l->r.bad) {
 		truncated(l);

@@ -5,11 +5,12 @@
 #define ALL_PAGES    0x3f
 #define ALL_SUBPAGES 0xff
 
-static bool wanted(const struct sc_op *op, const struct sc_mode_page *pg)
+static bool wanted(const struct sc_lu *lu, const struct sc_op *op, const struct sc_mode_page *pg)
 {
 	uint8_t page = op->cdb[2] & 0x3f, sub = op->cdb[3];
 
-	return (page == ALL_PAGES || page == pg->page) && (sub == ALL_SUBPAGES || sub == pg->subpage);
+	return (page == ALL_PAGES || page == pg->page) && (sub == ALL_SUBPAGES || sub == pg->subpage) &&
+	       sc_mode_page_there(pg, lu);
 }
 
 void sc_start_mode_sense(const struct sc_ctx *ctx, struct sc_op *op)
@@ -21,7 +22,7 @@ void sc_start_mode_sense(const struct sc_ctx *ctx, struct sc_op *op)
 		return;
 	}
 	for (unsigned i = 0; i < sc_mode_page_count; i++) {
-		any = any || wanted(op, &sc_mode_pages[i]);
+		any = any || wanted(ctx->lu, op, &sc_mode_pages[i]);
 		page_known = page_known || sc_mode_pages[i].page == (op->cdb[2] & 0x3f);
 	}
 	if (!page_known)
@@ -63,7 +64,7 @@ void sc_in_mode_sense(const struct sc_ctx *ctx, const struct sc_op *op, struct s
 	if (bd)
 		put_descriptor(lu, llbaa, o);
 	for (unsigned i = 0; i < sc_mode_page_count; i++) {
-		if (!wanted(op, &sc_mode_pages[i]))
+		if (!wanted(lu, op, &sc_mode_pages[i]))
 			continue;
 		sc_mode_page_get(&sc_mode_pages[i], lu, (enum sc_pc)(op->cdb[2] >> 6), page);
 		sc_out_bytes(o, page, sc_mode_pages[i].size);

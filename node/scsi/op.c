@@ -64,6 +64,11 @@ static bool stopped(const struct sc_ctx *ctx, const struct sc_cmd *cmd, struct s
 	return true;
 }
 
+struct sc_sense sc_ua_sense(const struct sc_lu *lu, uint16_t ua)
+{
+	return ua == SC_UA_THIN_THRESHOLD && lu ? sc_threshold_sense(lu) : sc_sense_make(SC_KEY_UNIT_ATTENTION, ua);
+}
+
 /* SAM-5 5.3.3: unit attention before reservation conflict before everything else. Return: true when @op is over */
 static bool refused_early(const struct sc_ctx *ctx, const struct sc_cmd *cmd, struct sc_op *op)
 {
@@ -76,7 +81,7 @@ static bool refused_early(const struct sc_ctx *ctx, const struct sc_cmd *cmd, st
 	if (!(cmd && cmd->flags & SC_F_NO_UA)) {
 		ua = sc_ua_take(&ctx->itl->ua);
 		if (ua) {
-			sc_op_asc(op, SC_KEY_UNIT_ATTENTION, ua);
+			sc_op_fail(op, sc_ua_sense(ctx->lu, ua));
 			return true;
 		}
 	}

@@ -74,6 +74,13 @@ enum sc_alua {
 #define SC_LU_MODE_FIXED  8u         /* MODE SELECT may not change anything (nobody executes SC_CONTROL_SETTINGS) */
 #define SC_LU_UNMAP_ZEROES 16u       /* LBPRZ: what was deallocated reads as zero */
 
+/** struct sc_space - What is below a thin logical unit, as of the last look */
+struct sc_space {
+	bool known;
+	bool own;                    /* nobody else takes from what is available */
+	uint32_t sets[SC_THRESHOLDS];  /* threshold sets: used rounded up, available down */
+};
+
 struct sc_lu {
 	uint8_t naa[16];             /* NAA identifier, identical on every node */
 	uint8_t naa_len;             /* 8 or 16 */
@@ -93,6 +100,9 @@ struct sc_lu {
 	uint32_t unmap_descs;        /* block descriptors one UNMAP may have */
 	uint32_t unmap_gran;         /* blocks that are allocated and deallocated as one; 0: not reported */
 	uint32_t unmap_align;        /* the LBA where such a unit starts */
+	uint8_t threshold_exp;       /* blocks are counted in sets of 2 ^ this, for thresholds; 0: there are none */
+	uint8_t reached;             /* thresholds that are, by sc_thresholds_reached() */
+	struct sc_space space;
 	uint8_t caw_max;             /* blocks one COMPARE AND WRITE may compare; 0: it and ORWRITE are not supported */
 	uint32_t atomic_max;         /* blocks one WRITE ATOMIC may write; 0: not supported */
 	uint32_t atomic_gran;        /* its LBA and length are multiples of it; 0: any */
@@ -112,6 +122,11 @@ static inline void sc_lu_set_pr(struct sc_lu *lu, const struct sc_pr *pr)
 	lu->pr = pr;
 	lu->pr_seq++;
 }
+
+/** sc_lu_set_space() - @used, @available: bytes. Where there are thresholds */
+void sc_lu_set_space(struct sc_lu *lu, uint64_t used, uint64_t available, bool own);
+/** sc_thresholds_reached() - Return: a bit for each enum sc_resource. One that was not set before is a SC_UA_THIN_THRESHOLD */
+unsigned sc_thresholds_reached(const struct sc_lu *lu);
 
 /** struct sc_itl - What a session keeps for each logical unit; zero it, then add the first unit attention */
 struct sc_itl {
@@ -188,6 +203,7 @@ enum sc_control { SC_CONTROL_NONE, SC_CONTROL_PR, SC_CONTROL_SETTINGS, SC_CONTRO
 #define SC_LUNS_REPORTED 16u  /* GOOD clears SC_UA_LUNS_CHANGED on all logical units of the session (sc_ua_del()) */
 #define SC_DEALLOCATE 32u
 #define SC_ONE_BLOCK  64u
+#define SC_LOOK      128u     /* of an SC_OP_DATA_IN: look at the space below (sc_lu_set_space()) first, or soon */
 
 struct sc_cmd;
 

@@ -4,14 +4,20 @@
 
 /* ---- changes ---- */
 
-static void take_pages(struct sc_mode *m, const struct sc_change *c)
+void sc_mode_merge(struct sc_mode *m, const struct sc_mode *from, unsigned what)
 {
-	if (c->what & SC_SET_CACHING)
-		m->write_through = c->mode.write_through;
-	if (c->what & SC_SET_CONTROL) {
-		m->d_sense = c->mode.d_sense;
-		m->swp = c->mode.swp;
-		m->tas = c->mode.tas;
+	if (what & SC_SET_CACHING)
+		m->write_through = from->write_through;
+	if (what & SC_SET_RECOVERY)
+		m->lbp = (m->lbp & ~SC_LBP_SILENT) | (from->lbp & SC_LBP_SILENT);
+	if (what & SC_SET_THRESHOLDS) {
+		m->lbp = (m->lbp & SC_LBP_SILENT) | (from->lbp & ~SC_LBP_SILENT);
+		memcpy(m->threshold, from->threshold, sizeof(m->threshold));
+	}
+	if (what & SC_SET_CONTROL) {
+		m->d_sense = from->d_sense;
+		m->swp = from->swp;
+		m->tas = from->tas;
 	}
 }
 
@@ -39,9 +45,9 @@ bool sc_settings_apply(const struct sc_settings *old, const struct sc_change *c,
 	bool info = false;
 
 	*next = *old;
-	take_pages(&next->mode, c);
+	sc_mode_merge(&next->mode, &c->mode, c->what);
 	if (c->what & SC_SET_SAVE)
-		take_pages(&next->saved, c);
+		sc_mode_merge(&next->saved, &c->mode, c->what);
 	if (c->what & SC_SET_REVERT)
 		next->mode = next->saved;
 	if (c->what & SC_SET_INFO) {

@@ -18,12 +18,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** struct sc_mode - The mode page values an initiator may change; all false by default; compared as memory: no padding */
+/* Thresholds (threshold.c): of storage that is still available, and of what is used */
+enum sc_resource { SC_AVAILABLE, SC_USED, SC_THRESHOLDS };
+#define SC_LBP_SILENT 1u         /* Read-Write Error Recovery: LBPERE 0: nobody is told that a threshold is reached */
+static inline uint32_t sc_lbp_on(unsigned resource) { return 2u << resource; }
+
+/** struct sc_mode - The mode page values an initiator may change; all zero by default; compared as memory: no padding */
 struct sc_mode {
 	bool d_sense;                /* Control: descriptor format sense data */
 	bool swp;                    /* Control: software write protect */
 	bool tas;                    /* Control: tasks that another nexus aborts end with TASK ABORTED, not in silence */
 	bool write_through;          /* Caching: WCE 0 where the disk has a volatile cache: each write is made durable */
+	uint32_t lbp;                /* SC_LBP_SILENT, sc_lbp_on(): this threshold is enabled */
+	uint32_t threshold[SC_THRESHOLDS];  /* threshold sets */
 };
 
 /* Identifying information, SPC-4 6.32: INFORMATION TYPE 0000000b and 0000010b */
@@ -46,6 +53,8 @@ struct sc_settings {
 #define SC_SET_SAVE    4u        /* … and they are saved */
 #define SC_SET_INFO    8u        /* info_type, info, info_len */
 #define SC_SET_REVERT 16u        /* reset, power loss: the saved values are the current ones */
+#define SC_SET_RECOVERY 32u
+#define SC_SET_THRESHOLDS 64u
 
 struct sc_change {
 	uint8_t what;                /* SC_SET_* */
@@ -62,6 +71,9 @@ struct sc_change {
  * Return: whether *@next differs from *@old
  */
 bool sc_settings_apply(const struct sc_settings *old, const struct sc_change *c, struct sc_settings *next, uint16_t *ua);
+
+/** sc_mode_merge() - Into @m what @from says about the pages in @what (SC_SET_*) */
+void sc_mode_merge(struct sc_mode *m, const struct sc_mode *from, unsigned what);
 
 /** sc_info_max() - Longest information of a type */
 uint16_t sc_info_max(enum sc_info_type type);

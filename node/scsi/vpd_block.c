@@ -34,15 +34,14 @@ void sc_vpd_characteristics(const struct sc_ctx *ctx, struct sc_out *o)
 }
 
 /*
- * SBC-3 6.6.5. Thin: LBPU, LBPWS, LBPWS10, and LBPRZ as in READ CAPACITY(16); nothing can be anchored. THRESHOLD EXPONENT
- * 0: thresholds are the administrator's, not an initiator's to set.
+ * SBC-3 6.6.5. THRESHOLD EXPONENT. Thin: LBPU, LBPWS, LBPWS10, and LBPRZ as in READ CAPACITY(16); nothing can be anchored.
  */
 void sc_vpd_provisioning(const struct sc_ctx *ctx, struct sc_out *o)
 {
 	const struct sc_lu *lu = ctx->lu;
 	unsigned how = 0xe0 | (lu->flags & SC_LU_UNMAP_ZEROES ? 0x04 : 0);
 
-	sc_out_u8(o, 0);
+	sc_out_u8(o, lu->threshold_exp);
 	sc_out_u8(o, lu->unmap_max ? how : 0);
 	sc_out_u8(o, lu->unmap_max ? 0x02 : 0);  /* PROVISIONING TYPE */
 	sc_out_u8(o, 0);

@@ -52,6 +52,7 @@ static int stop(void **state)
 }
 
 static Lunward__ModeValues current, saved;
+static uint32_t thresholds[2][SC_THRESHOLDS] = { { 5, UINT32_MAX }, { 0, 9 } };
 static Lunward__LuSettings set;
 static Lunward__LuSettings *setv[] = { &set };
 static Lunward__RecordBody body;
@@ -67,6 +68,11 @@ static int make(void **state)
 	set.lun = 1;
 	current.d_sense = current.swp = true;
 	saved.d_sense = saved.write_through = true;
+	current.lbp = SC_LBP_SILENT | sc_lbp_on(SC_AVAILABLE);
+	saved.lbp = sc_lbp_on(SC_USED);
+	current.n_thresholds = saved.n_thresholds = SC_THRESHOLDS;
+	current.thresholds = thresholds[0];
+	saved.thresholds = thresholds[1];
 	set.current = &current;
 	set.saved = &saved;
 	set.peripheral_info = (ProtobufCBinaryData){ 5, (uint8_t *)(uintptr_t)"box 7" };
@@ -121,6 +127,7 @@ static void test_cold(void **state)
 	(void)state;
 	load(true);
 	assert_true(lu->set.mode.d_sense && lu->set.mode.write_through && !lu->set.mode.swp);
+	assert_true(lu->set.mode.lbp == sc_lbp_on(SC_USED) && lu->set.mode.threshold[SC_USED] == 9);
 	assert_int_equal(lu->set.info[SC_INFO_TEXT].len, 5);
 	assert_memory_equal(lu->set.info[SC_INFO_TEXT].data, "mail", 5);
 }

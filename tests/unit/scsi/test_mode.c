@@ -2,7 +2,7 @@
 /* MODE SENSE and MODE SELECT, both sizes; SPC-4 6.9 to 6.12, 7.5, SBC-3 6.4 */
 #include "tests/unit/scsi/scsi_test.h"
 
-static const uint8_t recovery[12] = { 0x01, 10 };
+static const uint8_t recovery[12] = { 0x81, 10, [7] = 0x80 };  /* LBPERE */
 static const uint8_t disconnect[16] = { 0x02, 14 };
 static const uint8_t caching[20] = { 0x88, 18, 0x04 };        /* PS: can be saved */
 static const uint8_t control[12] = { 0x8a, 10, 0, 0x10 };
