@@ -19,8 +19,8 @@
 
 struct copy {
 	struct sc_copy_slot *slot;   /* in session.copies */
-	struct rlu *cscd[SC_COPY_CSCDS];  /* NULL: not reachable */
-	struct sc_itl roles[SC_COPY_CSCDS];
+	struct rlu *cscd[SC_COPY_SELF + 1];  /* NULL: not reachable, or not there */
+	struct sc_itl roles[SC_COPY_SELF + 1];
 	bool cut;
 	unsigned segment;
 	uint16_t src, dst;           /* CSCDs of the segment */
@@ -39,7 +39,7 @@ struct copy {
 
 bool copy_uses(const struct task *t, const struct rlu *l)
 {
-	for (unsigned i = 0; t->copy && i < t->op.copy.n_cscds; i++)
+	for (unsigned i = 0; t->copy && i <= SC_COPY_SELF; i++)
 		if (t->copy->cscd[i] == l)
 			return true;
 	return false;
@@ -47,7 +47,7 @@ bool copy_uses(const struct task *t, const struct rlu *l)
 
 bool copy_dying(const struct task *t)
 {
-	for (unsigned i = 0; t->copy && i < t->op.copy.n_cscds; i++)
+	for (unsigned i = 0; t->copy && i <= SC_COPY_SELF; i++)
 		if (t->copy->cscd[i] && t->copy->cscd[i]->dying)
 			return true;
 	return false;
@@ -67,7 +67,7 @@ void copy_cut(struct task *t)
 
 static struct sc_ctx ctx_of(const struct task *t, unsigned cscd)
 {
-	struct rlu *l = cscd < t->op.copy.n_cscds ? t->copy->cscd[cscd] : NULL;
+	struct rlu *l = cscd <= SC_COPY_SELF ? t->copy->cscd[cscd] : NULL;
 
 	return (struct sc_ctx){ .tgt = &t->conn->sess->sc, .nexus = &t->conn->nexus, .lu = l ? &l->sc : NULL,
 				.itl = l ? &t->copy->roles[cscd] : NULL };
@@ -136,16 +136,27 @@ static void submit(struct task *t)
 		disk_submit(cp->on->disk, &t->io);
 }
 
+/* Whole blocks: of the last one read what is not wanted stays in the buffer, and the last one written is filled with zeroes. */
+static uint32_t whole_blocks(const struct copy *cp, const struct rlu *l)
+{
+	uint32_t bs = l->sc.block_size;
+
+	return (cp->len + bs - 1) / bs * bs;
+}
+
 static void io(struct task *t, struct rlu *l, enum disk_op op, uint64_t offset, void (*step)(struct task *t))
 {
 	struct copy *cp = t->copy;
+	uint32_t len = whole_blocks(cp, l);
 
 	cp->step = step;
 	cp->on = l;
 	cp->from = (offset + cp->at) / l->sc.block_size;
-	cp->to = cp->from + cp->len / l->sc.block_size;
-	t->iov = (struct iovec){ t->scratch, cp->len };
-	t->io = (struct disk_io){ .op = op, .fua = l->sc.set.mode.write_through, .offset = offset + cp->at, .length = cp->len,
+	cp->to = cp->from + len / l->sc.block_size;
+	if (op == DISK_WRITE)
+		memset(t->scratch + cp->len, 0, len - cp->len);
+	t->iov = (struct iovec){ t->scratch, len };
+	t->io = (struct disk_io){ .op = op, .fua = l->sc.set.mode.write_through, .offset = offset + cp->at, .length = len,
 				  .iov = &t->iov, .n_iov = 1, .done = io_done };
 	submit(t);
 }
@@ -258,6 +269,7 @@ static bool begin(struct task *t)
 	}
 	for (unsigned i = 0; i < t->op.copy.n_cscds; i++)
 		cp->cscd[i] = copy_find(t, i);
+	cp->cscd[SC_COPY_SELF] = t->lu;
 	for (cp->segment = 0; cp->segment < t->op.copy.n_segments; cp->segment++)
 		if (!begin_segment(t))
 			return false;

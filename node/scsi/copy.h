@@ -7,7 +7,8 @@
  * asking sc_copy_check() once for each and sc_copy_allowed() before every piece of it. What a session may ask about later
  * is in its struct sc_copies.
  *
- * Supported: segments from block device to block device (02h), CSCDs by identification descriptor (E4h), no inline data.
+ * Supported: segments from block device to block device (02h), CSCDs by identification descriptor (E4h) and the logical unit
+ * itself (FFFFh), PAD; no CAT, no inline data.
  * Context: pure; one thread a session.
  */
 #ifndef LUNWARD_SCSI_COPY_H
@@ -17,6 +18,7 @@
 
 #define SC_COPY_CSCDS        16u             /* descriptors in one list */
 #define SC_COPY_SEGMENTS     64u
+#define SC_COPY_SELF         SC_COPY_CSCDS   /* index of what no descriptor is about: the logical unit that copies (FFFFh) */
 #define SC_COPY_CSCD_SIZE    32u             /* bytes of an E4h */
 #define SC_COPY_SEGMENT_SIZE 28u             /* of a 02h */
 #define SC_COPY_LIST_MAX     (SC_COPY_CSCDS * SC_COPY_CSCD_SIZE + SC_COPY_SEGMENTS * SC_COPY_SEGMENT_SIZE)
@@ -40,10 +42,11 @@ struct sc_copy {
 /* A segment in bytes */
 struct sc_copy_extent {
 	uint64_t src, dst;           /* from the start of each logical unit */
-	uint64_t bytes;              /* 0: nothing is copied */
+	uint64_t bytes;              /* 0: nothing is copied; no whole blocks: the rest of the last one read is dropped (PAD of
+	                                the source), or written as zeroes (of the destination) */
 };
 
-/** sc_copy_cscds() - Indexes of the CSCDs that a segment copies from and to; either may be too large */
+/** sc_copy_cscds() - Indexes of the CSCDs that a segment copies from and to: SC_COPY_SELF, or a descriptor's, or too large */
 void sc_copy_cscds(const struct sc_copy *c, unsigned segment, uint16_t *src, uint16_t *dst);
 
 /** sc_copy_designates() - Whether a CSCD descriptor means @lu: by any name of it that page 83h gives */

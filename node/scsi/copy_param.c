@@ -4,7 +4,11 @@
 
 #define CSCD_IDENTIFICATION 0xe4
 #define SEGMENT_BLOCK_BLOCK 0x02
+#define SEGMENT_CAT         0x01
 #define SEGMENT_DC          0x02  /* the count is in blocks of the destination */
+#define CSCD_PAD            0x04  /* of the device type specific parameters, byte 28 */
+#define CSCD_SELF           0xffffu
+#define CSCD_NONE           0xfffeu
 #define DESIGNATOR_MAX      20u
 
 enum { USE_ID = 0, USE_ID_DISCARD = 2, USE_NO_ID = 3 };  /* LIST ID USAGE */
@@ -133,10 +137,15 @@ static const uint8_t *segment(const struct sc_copy *c, unsigned i)
 	return cscd(c, c->n_cscds) + i * SC_COPY_SEGMENT_SIZE;
 }
 
+static uint16_t cscd_index(const struct sc_copy *c, uint16_t id)
+{
+	return id == CSCD_SELF ? SC_COPY_SELF : id < c->n_cscds ? id : CSCD_NONE;
+}
+
 void sc_copy_cscds(const struct sc_copy *c, unsigned i, uint16_t *src, uint16_t *dst)
 {
-	*src = get_be16(segment(c, i) + 4);
-	*dst = get_be16(segment(c, i) + 6);
+	*src = cscd_index(c, get_be16(segment(c, i) + 4));
+	*dst = cscd_index(c, get_be16(segment(c, i) + 6));
 }
 
 bool sc_copy_designates(const struct sc_copy *c, unsigned i, const struct sc_lu *lu)
@@ -171,36 +180,51 @@ bool sc_copy_allowed(const struct sc_op *op, const struct sc_ctx *src, const str
 /* DISK BLOCK LENGTH: what the initiator takes for the block size. Zero says nothing. */
 static bool block_length_ok(const struct sc_copy *c, uint16_t i, const struct sc_lu *lu)
 {
-	uint32_t said = get_be24(cscd(c, i) + 29);
+	uint32_t said = i == SC_COPY_SELF ? 0 : get_be24(cscd(c, i) + 29);
 
 	return !said || said == lu->block_size;
 }
 
 static bool in_range(uint64_t lba, uint64_t bytes, const struct sc_lu *lu)
 {
-	return lba <= lu->blocks && bytes / lu->block_size <= lu->blocks - lba;
+	return lba <= lu->blocks && (bytes + lu->block_size - 1) / lu->block_size <= lu->blocks - lba;
+}
+
+static bool pads(const struct sc_copy *c, uint16_t i)
+{
+	return i != SC_COPY_SELF && cscd(c, i)[28] & CSCD_PAD;
 }
 
 /*
- * Blocks that are not there are answered as a device that is not (what LIO says, and iscsi-test-cu expects).
- * Data that is not whole blocks on both sides is an inexact segment: PAD and CAT, which would allow it, are not
- * honoured, and nothing is copied that was not asked for.
+ * Whole blocks on both sides, or PAD where they are not (SPC-4 6.4.3, table of PAD and CAT). CAT, which would keep the rest for
+ * the next segment, is not honoured: then an inexact segment is an error, and nothing is copied that was not asked for.
  */
+static bool exact_enough(const struct sc_copy *c, const uint8_t *s, uint64_t bytes, uint16_t src, uint16_t dst,
+			 const struct sc_lu *from, const struct sc_lu *to)
+{
+	bool cat = s[1] & SEGMENT_CAT;
+
+	return (bytes % from->block_size == 0 || (pads(c, src) && !cat)) &&
+	       (bytes % to->block_size == 0 || (pads(c, dst) && !cat));
+}
+
+/* Blocks that are not there are answered as a device that is not (what LIO says, and iscsi-test-cu expects). */
 bool sc_copy_check(struct sc_op *op, unsigned i, const struct sc_ctx *src, const struct sc_ctx *dst,
 		   struct sc_copy_extent *ret)
 {
 	const uint8_t *s = segment(&op->copy, i);
-	uint16_t src_cscd = get_be16(s + 4), dst_cscd = get_be16(s + 6);
+	uint16_t src_cscd, dst_cscd;
 	uint64_t bytes, src_lba = get_be64(s + 12), dst_lba = get_be64(s + 20);
 
-	if (src_cscd >= op->copy.n_cscds || dst_cscd >= op->copy.n_cscds || !src->lu || !dst->lu) {
+	sc_copy_cscds(&op->copy, i, &src_cscd, &dst_cscd);
+	if (src_cscd == CSCD_NONE || dst_cscd == CSCD_NONE || !src->lu || !dst->lu) {
 		sc_copy_fail(op, SC_ASC_COPY_NOT_REACHABLE, i);
 		return false;
 	}
 	bytes = (uint64_t)get_be16(s + 10) * (s[1] & SEGMENT_DC ? dst : src)->lu->block_size;
 	if (!block_length_ok(&op->copy, src_cscd, src->lu) || !block_length_ok(&op->copy, dst_cscd, dst->lu))
 		sc_copy_fail(op, SC_ASC_COPY_DEVICE_TYPE, i);
-	else if (bytes % src->lu->block_size || bytes % dst->lu->block_size)
+	else if (!exact_enough(&op->copy, s, bytes, src_cscd, dst_cscd, src->lu, dst->lu))
 		sc_copy_fail(op, SC_ASC_INEXACT_SEGMENT, i);
 	else if (!in_range(src_lba, bytes, src->lu) || !in_range(dst_lba, bytes, dst->lu))
 		sc_copy_fail(op, SC_ASC_COPY_NOT_REACHABLE, i);

@@ -214,8 +214,9 @@ static void put_types(struct sc_out *o)
 	sc_out_u8(o, sizeof(descriptor_types));
 	sc_out_bytes(o, descriptor_types, sizeof(descriptor_types));
 	end_descriptor(o, at);
-	at = descriptor(o, 0x000c);           /* CSCD descriptor IDs beyond the list: none */
-	sc_out_u16(o, 0);
+	at = descriptor(o, 0x000c);           /* CSCD descriptor IDs beyond the list */
+	sc_out_u16(o, 2);
+	sc_out_u16(o, 0xffff);
 	end_descriptor(o, at);
 }
 

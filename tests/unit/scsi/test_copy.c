@@ -225,6 +225,78 @@ static void test_segment_refused(void **state)
 	other.flags = 0;
 }
 
+/* FFFFh: the logical unit that the command was sent to; it needs no descriptor, and there is no PAD to it */
+static void test_self(void **state)
+{
+	struct fix *f = *state;
+	struct sc_copy_extent e;
+	uint16_t src, dst;
+	struct list l;
+
+	header(&l, 1, 0);
+	add_segment(&l, 0xffff, 0xffff, 0x10, 0x20, 0x800);
+	add_segment(&l, 0xfffe, SC_COPY_SELF, 1, 0, 1);  /* others are no such thing */
+	assert_int_equal(send(f, &l, l.n)->kind, SC_OP_COPY);
+	sc_copy_cscds(&f->op.copy, 0, &src, &dst);
+	assert_true(src == SC_COPY_SELF && dst == SC_COPY_SELF);
+	assert_true(sc_copy_check(&f->op, 0, &f->ctx[ALICE], &f->ctx[ALICE], &e));
+	assert_int_equal(e.dst, 0x800 * 512);
+	sc_copy_cscds(&f->op.copy, 1, &src, &dst);
+	assert_true(src > SC_COPY_SELF && dst > SC_COPY_SELF);
+	assert_false(sc_copy_check(&f->op, 1, &f->ctx[ALICE], &f->ctx[ALICE], &e));
+	assert_sense(&f->op, SC_KEY_COPY_ABORTED, SC_ASC_COPY_NOT_REACHABLE);
+}
+
+/* A copy of @blocks between block sizes. Return: whether it may be; then of 1536 bytes */
+static bool pads(struct fix *f, uint32_t from, uint32_t to, uint8_t flags, uint8_t src_pad, uint8_t dst_pad)
+{
+	struct sc_lu other = f->lu, own = f->lu;
+	struct sc_ctx src = f->ctx[ALICE], dst = f->ctx[ALICE];
+	struct sc_copy_extent e;
+	struct list l;
+	uint8_t *s;
+
+	own.block_size = from;
+	other.block_size = to;
+	src.lu = &own;
+	dst.lu = &other;
+	header(&l, 0, 0);
+	add_cscd(&l, f->lu.naa, 16, from);
+	add_cscd(&l, f->lu.naa, 16, to);
+	l.b[SC_COPY_HEADER + 28] = src_pad;
+	l.b[SC_COPY_HEADER + SC_COPY_CSCD_SIZE + 28] = dst_pad;
+	s = add_segment(&l, 0, 1, 3, 0, 0xfff);
+	s[1] = flags;
+	send(f, &l, l.n);
+	if (!sc_copy_check(&f->op, 0, &src, &dst, &e)) {
+		assert_sense(&f->op, SC_KEY_COPY_ABORTED, f->op.sense.asc);
+		return false;
+	}
+	assert_int_equal(e.bytes, 1536);
+	return true;
+}
+
+/* PAD of the side that has no whole blocks; CAT would keep the rest for later, which is not done. SPC-4 6.4.3 */
+static void test_pad(void **state)
+{
+	enum { CAT = 1, DC = 2, PAD = 4 };
+	struct fix *f = *state;
+
+	assert_true(pads(f, 512, 4096, 0, 0, PAD));   /* to the last block, and not beyond it */
+	assert_true(pads(f, 512, 4096, 0, PAD, PAD));
+	assert_false(pads(f, 512, 4096, 0, PAD, 0));
+	assert_int_equal(f->op.sense.asc, SC_ASC_INEXACT_SEGMENT);
+	assert_false(pads(f, 512, 4096, CAT, 0, PAD));
+	f->lu.blocks += 2;
+	assert_true(pads(f, 4096, 512, DC, PAD, 0));
+	assert_false(pads(f, 4096, 512, DC, 0, PAD));
+	assert_int_equal(f->op.sense.asc, SC_ASC_INEXACT_SEGMENT);
+	assert_false(pads(f, 4096, 512, DC | CAT, PAD, PAD));
+	f->lu.blocks = 0xfff;
+	assert_false(pads(f, 512, 4096, 0, 0, PAD));
+	assert_int_equal(f->op.sense.asc, SC_ASC_COPY_NOT_REACHABLE);
+}
+
 /* Reservations of the destination keep it out, those of the source only if they are exclusive; and from one piece on */
 static void test_reservations(void **state)
 {
@@ -262,6 +334,8 @@ int main(void)
 		FIX_TEST(test_list_refused),
 		FIX_TEST(test_limits),
 		FIX_TEST(test_segment_refused),
+		FIX_TEST(test_self),
+		FIX_TEST(test_pad),
 		FIX_TEST(test_reservations),
 	};
 
