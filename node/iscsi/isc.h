@@ -354,7 +354,7 @@ struct isc_task {
 /**
  * struct isc_tmf - One task management request
  *  The server keeps it until isc_tmf_complete(). For ABORT TASK @task is the live task meant, on whatever connection of
- *  the session, and becomes NULL when that task is released meanwhile.
+ *  the session, and becomes NULL when that task is released meanwhile, or @conn is gone.
  */
 struct isc_tmf {
 	struct isc_conn *conn;        /* NULL: connection is gone; isc_tmf_complete() just frees */

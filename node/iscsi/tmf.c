@@ -234,6 +234,7 @@ void isc_tmf_drop(struct isc_conn *c)
 		list_del(&tmf->node);
 		c->sess->immediate -= tmf->immediate;
 		tmf->conn = NULL;
+		tmf->task = NULL;  /* off the session's list nobody says when it goes */
 	}
 	list_for_each_safe(tmf, tmp, &c->sess->tmf_wait, node) {
 		if (tmf->conn != c)
