@@ -21,7 +21,7 @@ struct rd {
 
 static inline struct rd rd_init(const void *buf, size_t len)
 {
-	return (struct rd){ .p = buf, .end = (const uint8_t *)buf + len };
+	return (struct rd){ .p = buf, .end = len ? (const uint8_t *)buf + len : buf };  /* nothing may be NULL */
 }
 
 static inline size_t rd_left(const struct rd *r)
