@@ -57,7 +57,7 @@ class Guest:
                 "-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
                 "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self.path('agent')},server=on,wait=off",
                 "-device", "virtserialport,chardev=agent,name=lunward",
-                "-append", " ".join(["console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 random.trust_cpu=on",
+                "-append", " ".join(["console=ttyS0 quiet panic=-1 no_timer_check mitigations=off net.ifnames=0 random.trust_cpu=on",
                                      f"lunward.host={self.name}",
                                      "lunward.addr=" + ",".join(a for _, _, a in nics), append])]
         for i, (bridge, mac, _) in enumerate(nics):
@@ -211,7 +211,7 @@ class Guest:
         elif words[0] == "out" and len(words) == 3:
             job = self._waiting.get(words[1])
             if job:
-                job.add(base64.b64decode(words[2]).decode(errors="replace"))
+                job.add(base64.b64decode(words[2]))
         elif words[0] == "end" and len(words) == 3:
             job = self._waiting.pop(words[1], None)
             if job:
@@ -263,14 +263,22 @@ class Job:
         self.guest, self.script, self.on_line = guest, script, on_line
         self.lines = []
         self.status = None
+        self._rest = b""
         self._done = threading.Event()
 
-    def add(self, line):
+    def add(self, piece):
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            self._line(line.decode(errors="replace"))
+
+    def _line(self, line):
         self.lines.append((time.time(), line))
         if self.on_line:
             self.on_line(line)
 
     def end(self, status):
+        if self._rest:
+            self._line(self._rest.decode(errors="replace"))
         self.status = status
         self._done.set()
 

@@ -9,7 +9,8 @@ from .image import image
 
 # What the kernel may say when a target is moved under it; anything else at level err or above is our doing.
 EXPECTED = re.compile(r"detected conn error|Power-on or device reset|Capacity data has changed|Inquiry data has changed|"
-                      r"REPORTED LUNS DATA HAS CHANGED|ping timeout of|random: |ACPI|MSR|RETBleed|Spectre|x86/cpu")
+                      r"REPORTED LUNS DATA HAS CHANGED|ping timeout of|random: |ACPI|MSR|RETBleed|Spectre|x86/cpu|"
+                      r"MP-BIOS bug|self-detected stall|soft lockup")  # the last line: what an emulator that has to wait does
 
 
 def initiator(name):
