@@ -8,6 +8,7 @@
  */
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 
 #include "node/exec_io.h"
 #include "node/util/wire.h"
@@ -111,12 +112,26 @@ void exec_control(struct task *t)
 
 /* ---- by kind ---- */
 
+/* What few commands need to know, and is not looked up for all of them. */
+static void prepare(struct task *t, struct sc_ctx *ctx)
+{
+	struct timespec ts;
+
+	if (t->op.flags & SC_LOOK)
+		disk_look(t->lu->disk);
+	if (t->op.flags & SC_NOW) {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		ctx->now_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	}
+	if (t->op.flags & SC_ECHO && !ctx->itl->echo)
+		ctx->itl->echo = calloc(1, sizeof(*ctx->itl->echo));
+}
+
 static void do_data_in(struct task *t)
 {
 	struct sc_ctx ctx = task_ctx(t);
 
-	if (t->op.flags & SC_LOOK)
-		disk_look(t->lu->disk);
+	prepare(t, &ctx);
 	t->data_len = sc_op_data_in(&ctx, &t->op, t->buf, t->buf_len);
 	t->data = t->buf;
 	exec_done(t);
@@ -196,6 +211,7 @@ static void do_param(struct task *t)
 {
 	struct sc_ctx ctx = task_ctx(t);
 
+	prepare(t, &ctx);
 	sc_op_param(&ctx, &t->op, t->buf, t->isc.received);
 	kinds[t->op.kind].execute(t);
 }

@@ -27,6 +27,12 @@ static int itl_new(struct session *s, struct rlu *lu, uint16_t first_ua, struct 
 	return 0;
 }
 
+static void itl_free(struct itl *i)
+{
+	free(i->sc.echo);
+	free(i);
+}
+
 int itl_index(const struct session *s, int number)
 {
 	int low = 0, high = (int)s->n_itl - 1;
@@ -85,7 +91,7 @@ static void give_up(struct table *new, const struct session *s)
 {
 	for (unsigned k = 0; k < new->n; k++)
 		if (itl_find(s, new->itl[k]->lu->lu) != new->itl[k])
-			free(new->itl[k]);
+			itl_free(new->itl[k]);
 	free(new->itl);
 	free(new->lun_no);
 }
@@ -158,12 +164,12 @@ void itls_drop(struct session *s)
 void itls_free(struct session *s)
 {
 	for (unsigned k = 0; k < s->n_itl; k++)
-		free(s->itl[k]);
+		itl_free(s->itl[k]);
 	while (s->old_itls) {
 		struct itl *i = s->old_itls;
 
 		s->old_itls = i->next_old;
-		free(i);
+		itl_free(i);
 	}
 	free(s->itl);
 	free(s->lun_no);

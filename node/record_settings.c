@@ -7,7 +7,7 @@
 
 #include "node/node.h"
 
-_Static_assert(sizeof(struct sc_settings) == 2 * (4 + 4 + 4 * SC_THRESHOLDS) + SC_INFO_TYPES * (2 + SC_INFO_TEXT_MAX), "no padding: they compare as memory");
+_Static_assert(sizeof(struct sc_settings) == 8 + 4 + 2 * (4 + 4 + 4 * SC_THRESHOLDS) + SC_INFO_TYPES * (2 + SC_INFO_TEXT_MAX), "no padding: they compare as memory");
 
 static const struct sc_settings *newest(const struct lu *lu)
 {
@@ -70,6 +70,8 @@ static Lunward__LuSettings *put_lu(const struct lu *lu)
 	m->target = strdup(lu->iqn);
 	m->current = put_mode(&s->mode);
 	m->saved = put_mode(&s->saved);
+	m->clock_set = s->clock_set;
+	m->clock_offset = s->clock_offset;
 	if (m->target && m->current && m->saved && put_info(&m->peripheral_info, &s->info[SC_INFO_PERIPHERAL]) &&
 	    put_info(&m->text_info, &s->info[SC_INFO_TEXT]))
 		return m;
@@ -107,8 +109,12 @@ static int load_lu(struct lu *lu, const Lunward__LuSettings *m, bool cold)
 	if (!get_info(&s.info[SC_INFO_PERIPHERAL], SC_INFO_PERIPHERAL, &m->peripheral_info) ||
 	    !get_info(&s.info[SC_INFO_TEXT], SC_INFO_TEXT, &m->text_info))
 		return -1;
-	if (cold)
+	if (cold) {
 		s.mode = s.saved;
+	} else if (m->clock_set) {
+		s.clock_set = 1;
+		s.clock_offset = m->clock_offset;
+	}
 	lu->set = s;
 	settings_publish(lu);
 	return 0;

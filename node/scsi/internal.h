@@ -148,6 +148,13 @@ void sc_param_copy(const struct sc_ctx *ctx, struct sc_op *op, const uint8_t *da
 void sc_start_report_info(const struct sc_ctx *ctx, struct sc_op *op);                               /* settings.c */
 void sc_in_report_info(const struct sc_ctx *ctx, const struct sc_op *op, struct sc_out *o);
 void sc_start_set_info(const struct sc_ctx *ctx, struct sc_op *op);
+void sc_start_clock(const struct sc_ctx *ctx, struct sc_op *op);                                     /* clock.c */
+void sc_in_timestamp(const struct sc_ctx *ctx, const struct sc_op *op, struct sc_out *o);
+void sc_param_timestamp(const struct sc_ctx *ctx, struct sc_op *op, const uint8_t *data, uint32_t len);
+void sc_start_write_buffer(const struct sc_ctx *ctx, struct sc_op *op);                              /* buffer.c */
+void sc_start_read_buffer(const struct sc_ctx *ctx, struct sc_op *op);
+void sc_in_read_buffer(const struct sc_ctx *ctx, const struct sc_op *op, struct sc_out *o);
+void sc_param_write_buffer(const struct sc_ctx *ctx, struct sc_op *op, const uint8_t *data, uint32_t len);
 void sc_param_set_info(const struct sc_ctx *ctx, struct sc_op *op, const uint8_t *data, uint32_t len);
 void sc_start_log_sense(const struct sc_ctx *ctx, struct sc_op *op);                                 /* log.c */
 void sc_in_log_sense(const struct sc_ctx *ctx, const struct sc_op *op, struct sc_out *o);

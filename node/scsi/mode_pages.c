@@ -89,12 +89,12 @@ static void take_control(const uint8_t *p, struct sc_mode *m)
 	m->tas = p[5] & TAS;
 }
 
-/* SPC-4 7.5.9. IALUAE: implicit asymmetric access. */
+/* SPC-4 7.5.9. IALUAE: implicit asymmetric access. TCMOS, SCSIP: clock.c. */
 static void control_extension(const struct sc_lu *lu, enum sc_pc pc, uint8_t *p)
 {
 	(void)lu;
 	if (pc != SC_PC_CHANGEABLE)
-		p[4] = 0x01;
+		p[4] = 0x04 | 0x02 | 0x01;
 }
 
 /* SPC-4 7.5.12. DEXCPT: there are no informational exceptions; MRIE 0. */

@@ -128,9 +128,17 @@ void sc_lu_set_space(struct sc_lu *lu, uint64_t used, uint64_t available, bool o
 /** sc_thresholds_reached() - Return: a bit for each enum sc_resource. One that was not set before is a SC_UA_THIN_THRESHOLD */
 unsigned sc_thresholds_reached(const struct sc_lu *lu);
 
+/* What a nexus wrote last with WRITE BUFFER */
+#define SC_ECHO_MAX 4096u
+struct sc_echo {
+	uint32_t len;
+	uint8_t data[SC_ECHO_MAX];
+};
+
 /** struct sc_itl - What a session keeps for each logical unit; zero it, then add the first unit attention */
 struct sc_itl {
 	struct sc_ua ua;
+	struct sc_echo *echo;        /* made for SC_ECHO, before sc_op_param(); freed with it */
 	uint8_t role;                /* private: sc_pr_role() as of pr_seen - 1 */
 	uint64_t pr_seen;
 };
@@ -142,6 +150,7 @@ struct sc_ctx {
 	const struct sc_lu *lu;      /* NULL: no such logical unit */
 	struct sc_itl *itl;          /* NULL exactly when lu is NULL */
 	struct sc_copies *copies;    /* of the nexus; NULL: none yet */
+	uint64_t now_ms;             /* since 1970, UTC; for SC_NOW only */
 };
 
 /* ---- commands ---- */
@@ -203,7 +212,10 @@ enum sc_control { SC_CONTROL_NONE, SC_CONTROL_PR, SC_CONTROL_SETTINGS, SC_CONTRO
 #define SC_LUNS_REPORTED 16u  /* GOOD clears SC_UA_LUNS_CHANGED on all logical units of the session (sc_ua_del()) */
 #define SC_DEALLOCATE 32u
 #define SC_ONE_BLOCK  64u
-#define SC_LOOK      128u     /* of an SC_OP_DATA_IN: look at the space below (sc_lu_set_space()) first, or soon */
+/* Of an SC_OP_DATA_IN or SC_OP_PARAM, before sc_op_data_in() or sc_op_param(): */
+#define SC_LOOK      128u     /* look at the space below (sc_lu_set_space()); later will do, for the next one to ask */
+#define SC_NOW       256u     /* ctx.now_ms is needed */
+#define SC_ECHO      512u     /* ctx.itl->echo is needed (NULL: there is no memory) */
 
 struct sc_cmd;
 
@@ -211,7 +223,7 @@ struct sc_op {
 	uint8_t kind;                /* enum sc_kind */
 	uint8_t status;              /* enum sc_status; valid with SC_OP_DONE */
 	uint8_t control;             /* enum sc_control; valid with SC_OP_CONTROL */
-	uint8_t flags;               /* SC_FUA, … */
+	uint16_t flags;              /* SC_FUA, … */
 	uint8_t cdb[SC_CDB_MAX];
 	uint32_t in_len;             /* most bytes this command may send to the initiator */
 	uint32_t out_len;            /* bytes it needs from the initiator */

@@ -39,7 +39,12 @@ static bool same_info(const struct sc_info *a, const struct sc_info *b)
 	return a->len == b->len && !memcmp(a->data, b->data, a->len);
 }
 
-/* SPC-4 6.9: MODE PARAMETERS CHANGED; 6.43: DEVICE IDENTIFIER CHANGED. What is saved only changes nothing yet. */
+static bool same_clock(const struct sc_settings *a, const struct sc_settings *b)
+{
+	return a->clock_set == b->clock_set && a->clock_offset == b->clock_offset;
+}
+
+/* SPC-4 6.9: MODE PARAMETERS CHANGED; 6.43: DEVICE IDENTIFIER CHANGED; 6.46: TIMESTAMP CHANGED. What is saved only changes nothing yet. */
 bool sc_settings_apply(const struct sc_settings *old, const struct sc_change *c, struct sc_settings *next, uint16_t *ua)
 {
 	bool info = false;
@@ -54,10 +59,16 @@ bool sc_settings_apply(const struct sc_settings *old, const struct sc_change *c,
 		take_info(&next->info[c->info_type], c);
 		info = !same_info(&next->info[c->info_type], &old->info[c->info_type]);
 	}
+	if (c->what & SC_SET_CLOCK) {
+		next->clock_set = 1;
+		next->clock_offset = c->clock_offset;
+	}
 	*ua = info ? SC_UA_IDENTIFIER_CHANGED : SC_UA_NONE;
+	if (c->what & SC_SET_CLOCK)
+		*ua = SC_UA_TIMESTAMP_CHANGED;
 	if (!same_mode(&next->mode, &old->mode) && !(c->what & SC_SET_REVERT))
 		*ua = SC_UA_MODE_CHANGED;  /* a reset has a unit attention of its own */
-	return info || !same_mode(&next->mode, &old->mode) || !same_mode(&next->saved, &old->saved);
+	return info || !same_clock(next, old) || !same_mode(&next->mode, &old->mode) || !same_mode(&next->saved, &old->saved);
 }
 
 uint16_t sc_info_max(enum sc_info_type type)

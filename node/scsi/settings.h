@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * settings.h - what initiators may set on a logical unit, for all of them: mode page values and identifying information
+ * settings.h - what initiators may set on a logical unit, for all of them: mode page values, identifying information, clock
  *
  * Theory of operation: as with reservations, a command never changes it. The reactor turns a MODE SELECT or a SET
  * IDENTIFYING INFORMATION into a struct sc_change; the control thread makes the next settings with sc_settings_apply(),
@@ -8,7 +8,7 @@
  * was about, so changes that cross each other add up.
  *
  * All settings outlive a failover. Only the saved mode values outlive a reset or a power loss (SPC-4 5.9); identifying
- * information outlives everything.
+ * information outlives everything. The clock outlives a reset, not a power loss.
  *
  * Context: pure, any thread.
  */
@@ -44,6 +44,8 @@ struct sc_info {
 };
 
 struct sc_settings {
+	int64_t clock_offset;        /* clock.c: milliseconds to the node's clock; 0 unless clock_set */
+	uint32_t clock_set;          /* 1: by SET TIMESTAMP */
 	struct sc_mode mode, saved;
 	struct sc_info info[SC_INFO_TYPES];
 };
@@ -55,12 +57,14 @@ struct sc_settings {
 #define SC_SET_REVERT 16u        /* reset, power loss: the saved values are the current ones */
 #define SC_SET_RECOVERY 32u
 #define SC_SET_THRESHOLDS 64u
+#define SC_SET_CLOCK 128u        /* clock_offset */
 
 struct sc_change {
 	uint8_t what;                /* SC_SET_* */
 	uint8_t info_type;           /* enum sc_info_type */
 	uint16_t info_len;           /* at most the maximum of the type */
 	struct sc_mode mode;
+	int64_t clock_offset;
 	const uint8_t *info;         /* borrowed until the command is answered */
 };
 

@@ -22,6 +22,7 @@ struct world {
 	struct sc_nexus nx[2];
 	struct sc_itl itl[2];
 	struct sc_copies copies[2];
+	struct sc_echo echo[2];
 };
 
 static void settings(struct world *w, uint8_t bits)
@@ -34,7 +35,10 @@ static void settings(struct world *w, uint8_t bits)
 				.block_size = bits & 2 ? 4096 : 512, .blocks = bits & 4 ? 1ull << 40 : 1000, .max_xfer = 256,
 				.write_same_max = bits & 8 ? 100 : 0, .unmap_max = bits & 8 ? 900 : 0, .unmap_descs = 9,
 				.caw_max = 20, .atomic_max = bits & 8 ? 16 : 0, .atomic_gran = bits & 2 ? 4 : 0,
+				.threshold_exp = bits & 8 ? 8 : 0,
 				.flags = bits >> 4 };
+	if (bits & 8)
+		sc_lu_set_space(&w->lu, 1 << 20, 1 << 21, bits & 1);
 	assert(sc_nexus_init(&w->nx[0], "iqn.2026-11.org.example:a", isid, 1));
 	assert(sc_nexus_init(&w->nx[1], "iqn.2026-11.org.example:b", isid, 2));
 }
@@ -66,6 +70,9 @@ static void control(struct world *w, struct sc_ctx *ctx, struct sc_op *op)
 		for (unsigned i = 0; i < SC_INFO_TYPES; i++)
 			assert(set.info[i].len <= sc_info_max((enum sc_info_type)i));
 		w->lu.set = set;
+		w->lu.reached = (uint8_t)sc_thresholds_reached(&w->lu);
+		if (w->lu.reached)
+			sc_ua_add(&w->itl[0].ua, SC_UA_THIN_THRESHOLD);
 		return;
 	}
 	op->pr.known = w->nx;  /* both are logged in */
@@ -151,11 +158,13 @@ static void copy(struct world *w, const struct sc_ctx *ctx, struct sc_op *op, bo
 		sc_copy_end(slot, op);
 }
 
-static void parameter_list(const struct sc_ctx *ctx, struct sc_op *op, struct rd *r)
+static void parameter_list(struct world *w, const struct sc_ctx *ctx, struct sc_op *op, struct rd *r)
 {
 	size_t n = MIN((size_t)rd_u16(r), rd_left(r));
 	const uint8_t *list = rd_bytes(r, n);
 
+	if (op->flags & SC_ECHO)
+		ctx->itl->echo = &w->echo[ctx->itl == &w->itl[1]];
 	assert(op->out_len <= SC_PARAM_MAX);
 	if (r->bad)
 		sc_op_param(ctx, op, (const uint8_t *)"", 0);
@@ -214,7 +223,7 @@ static void command(struct world *w, struct rd *r)
 	sc_op_start(&ctx, cdb, who & 4 ? who >> 4 : SC_CDB_MAX, &op);
 	sc_op_data_out(&op, who & 8 ? op.out_len : who);
 	if (op.kind == SC_OP_PARAM)
-		parameter_list(&ctx, &op, r);
+		parameter_list(w, &ctx, &op, r);
 	if (op.kind == SC_OP_COPY) {
 		copy(w, &ctx, &op, who & 8);
 	} else if (op.kind == SC_OP_CONTROL) {

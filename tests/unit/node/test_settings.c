@@ -73,6 +73,8 @@ static int make(void **state)
 	current.n_thresholds = saved.n_thresholds = SC_THRESHOLDS;
 	current.thresholds = thresholds[0];
 	saved.thresholds = thresholds[1];
+	set.clock_set = true;
+	set.clock_offset = -1234567;
 	set.current = &current;
 	set.saved = &saved;
 	set.peripheral_info = (ProtobufCBinaryData){ 5, (uint8_t *)(uintptr_t)"box 7" };
@@ -127,6 +129,7 @@ static void test_cold(void **state)
 	(void)state;
 	load(true);
 	assert_true(lu->set.mode.d_sense && lu->set.mode.write_through && !lu->set.mode.swp);
+	assert_int_equal(lu->set.clock_set, 0);
 	assert_true(lu->set.mode.lbp == sc_lbp_on(SC_USED) && lu->set.mode.threshold[SC_USED] == 9);
 	assert_int_equal(lu->set.info[SC_INFO_TEXT].len, 5);
 	assert_memory_equal(lu->set.info[SC_INFO_TEXT].data, "mail", 5);

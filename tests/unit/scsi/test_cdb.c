@@ -18,6 +18,8 @@ static void valid_cdb(const struct sc_cmd *cmd, uint8_t cdb[SC_CDB_MAX])
 	case 0x93: cdb[13] = 1; break;
 	case 0x42: cdb[8] = 24; break;                                 /* UNMAP: header and one descriptor */
 	case 0x5f: cdb[8] = 24; cdb[2] = SC_PR_WRITE_EXCL; break;      /* PERSISTENT RESERVE OUT: length, type */
+	case 0x3b: cdb[1] = 0x0a; break;                               /* WRITE BUFFER, READ BUFFER: echo buffer, its descriptor */
+	case 0x3c: cdb[1] = 0x0b; break;
 	case 0xa0: cdb[9] = 16; break;                                 /* REPORT LUNS: at least 16 */
 	}
 }

@@ -6,7 +6,7 @@ static const uint8_t recovery[12] = { 0x81, 10, [7] = 0x80 };  /* LBPERE */
 static const uint8_t disconnect[16] = { 0x02, 14 };
 static const uint8_t caching[20] = { 0x88, 18, 0x04 };        /* PS: can be saved */
 static const uint8_t control[12] = { 0x8a, 10, 0, 0x10 };
-static const uint8_t control_ext[32] = { 0x4a, 1, 0, 28, 0x01 };
+static const uint8_t control_ext[32] = { 0x4a, 1, 0, 28, 0x07 };
 static const uint8_t exceptions[12] = { 0x1c, 10, 0x08 };
 
 static void test_all_pages_6(void **state)
