@@ -44,6 +44,16 @@ static void close_conns(struct session *s, const char *why)
 			conn_close(c, CONN_END_RST, why);
 }
 
+/* Each connection is in the session on its own account: what join() of login.c would refuse now goes. */
+static void recheck_conns(struct session *s, const struct target *t)
+{
+	struct conn *c, *tmp;
+
+	list_for_each_safe(c, tmp, &s->r->conns, link)
+		if (c->sess == s && c->state < CONN_DYING && !itls_same(s, t, &c->peer))
+			session_drop_conn(c, "it would see other LUNs than its session");
+}
+
 static void move_session(struct session *s, const struct target *t)
 {
 	int changed = itls_make(s, t, SC_UA_POWER_ON);
@@ -52,6 +62,7 @@ static void move_session(struct session *s, const struct target *t)
 		close_conns(s, "out of memory");
 		itls_drop(s);
 	}
+	recheck_conns(s, t);
 	for (unsigned k = 0; changed > 0 && k < s->n_itl; k++)
 		sc_ua_add(&s->itl[k]->sc.ua, SC_UA_LUNS_CHANGED);
 }

@@ -50,10 +50,10 @@ class Initiator:
     """A connection. With lead, another connection of its session, it is a further one (CID cid) of the same."""
 
     def __init__(self, addr, name='iqn.2026-11.org.example:raw', isid=b'\x80\x00\x01\x00\x00\x01', timeout=10, lead=None,
-                 cid=0):
+                 cid=0, source=''):
         self.shared = lead.shared if lead else Shared()
         self.cid = cid
-        self.sock = socket.create_connection(addr, timeout=timeout)
+        self.sock = socket.create_connection(addr, timeout=timeout, source_address=(source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.name, self.isid = name, isid
         self.expstatsn = 0
