@@ -24,8 +24,8 @@
 #define ARENA_LOW (ARENA_BYTES / 4)      /* below it, connections that wait for nothing are not read from */
 #define TASKS_MAX 8192u                  /* commands a reactor */
 #define TASK_SLAB 64u
-#define RX_BUF_BYTES 16384u              /* a connection's receive buffer: headers and small data */
-#define TX_IOV 64
+#define RX_DIRECT_MIN 8192u              /* of a data segment to come: it goes straight to its task */
+#define TX_IOV 68                        /* a send: 32 reads and more, 22 PDUs with all their parts */
 #define FLUSH_TIMEOUT_US 5000000u        /* an initiator gets this long to read our last words */
 #define STALL_TIMEOUT_US 60000000u       /* and this long to read anything at all */
 #define LU_UAS_MAX 1024u                 /* unit attentions on record, a logical unit; the oldest gives way */

@@ -2,9 +2,9 @@
 /*
  * conn.c - a TCP connection: receiving, sending, timers, and its end
  *
- * One recvmsg and one sendmsg are with the kernel at most. A recvmsg goes first to where the protocol wants the rest of
- * a data segment, a task's buffer, and then to the connection's own; so large writes are not copied. What there is to
- * send is gathered once a turn of the ring, whatever made it.
+ * One receive and one sendmsg are with the kernel at most. A receive goes to a buffer that the kernel chooses (rxpool.h);
+ * or, where much of a data segment is to come, to where the protocol wants it, a task's buffer, and on to a spare one: so
+ * large writes are not copied. What there is to send is gathered once a turn of the ring, whatever made it.
  *
  * End: conn_close() takes requests back from the kernel; when it has none, the library gives up its tasks and the
  * socket is closed; when the last task is gone, the control thread is told, and answers with the permission to free.
@@ -47,9 +47,18 @@ static bool must_wait(struct conn *c)
 		c->n_tasks > 0);
 }
 
+/* The rest of a data segment to a task, what follows to a spare buffer. */
+static void recv_direct(struct conn *c, void *p, size_t n)
+{
+	c->rx_spare = rxpool_spare(&c->r->rxpool);
+	c->rx_iov[0] = (struct iovec){ p, n };
+	c->rx_iov[1] = (struct iovec){ c->rx_spare, RXPOOL_SPARE_BYTES };
+	c->rx_msg = (struct msghdr){ .msg_iov = c->rx_iov, .msg_iovlen = c->rx_spare ? 2 : 1 };
+	io_uring_prep_recvmsg(ring_sqe(&c->r->ring, &c->rx_op), c->fd, &c->rx_msg, 0);
+}
+
 static void conn_recv(struct conn *c)
 {
-	struct io_uring_sqe *sqe;
 	void *p = NULL;
 
 	if (c->rx_busy || c->moving || c->state > CONN_FULL)
@@ -61,24 +70,26 @@ static void conn_recv(struct conn *c)
 	}
 	list_del(&c->rx_wait);
 	c->rx_direct = isc_rx_direct(c->isc, &p);
-	c->rx_iov[0] = (struct iovec){ p, c->rx_direct };
-	c->rx_iov[1] = (struct iovec){ c->rx_buf, RX_BUF_BYTES };
-	c->rx_msg = (struct msghdr){ .msg_iov = c->rx_direct ? c->rx_iov : c->rx_iov + 1,
-				     .msg_iovlen = c->rx_direct ? 2 : 1 };
-	sqe = ring_sqe(&c->r->ring, &c->rx_op);
-	io_uring_prep_recvmsg(sqe, c->fd, &c->rx_msg, 0);
+	if (c->rx_direct < RX_DIRECT_MIN)
+		c->rx_direct = 0;
+	if (c->rx_direct)
+		recv_direct(c, p, c->rx_direct);
+	else
+		rxpool_prep(ring_sqe(&c->r->ring, &c->rx_op), c->fd);
 	c->rx_busy = true;
 	c->n_ops++;
 }
 
-/* Hand received bytes to the library. Return: 0, or -1: it is closing. */
-static int feed(struct conn *c, size_t n)
+/* Hand @n received bytes to the library. Return: 0, or -1: it is closing. */
+static int feed(struct conn *c, size_t n, uint32_t flags)
 {
 	size_t direct = MIN(n, c->rx_direct);
 
 	if (c->rx_direct && isc_rx_direct_done(c->isc, direct))
 		return -1;
-	return n > direct ? isc_rx(c->isc, c->rx_buf, n - direct) : 0;
+	if (n == direct)
+		return 0;
+	return isc_rx(c->isc, c->rx_direct ? c->rx_spare : rxpool_data(&c->r->rxpool, flags), n - direct);
 }
 
 static void ops_ended(struct conn *c)
@@ -92,10 +103,9 @@ static void rx_done(struct ring_op *op, int res, uint32_t flags)
 {
 	struct conn *c = container_of(op, struct conn, rx_op);
 
-	(void)flags;
 	c->rx_busy = false;
 	if (c->state <= CONN_FULL) {
-		if (res == -EINTR || res == -EAGAIN || (res == -ECANCELED && c->moving)) {
+		if (res == -EINTR || res == -EAGAIN || res == -ENOBUFS || (res == -ECANCELED && c->moving)) {
 			res = 0;
 			if (c->rx_direct)
 				isc_rx_direct_done(c->isc, 0);
@@ -103,10 +113,13 @@ static void rx_done(struct ring_op *op, int res, uint32_t flags)
 			conn_close(c, CONN_END_FIN, res ? strerror(-res) : "closed by the initiator");
 		} else {
 			c->rx_at_us = c->r->ring.now_us;
-			(void)feed(c, (size_t)res);  /* an error has been reported by closing() */
+			(void)feed(c, (size_t)res, flags);  /* an error has been reported by closing() */
 		}
-		conn_recv(c);
 	}
+	rxpool_put(&c->r->rxpool, flags);
+	rxpool_spare_put(&c->r->rxpool, c->rx_spare);
+	c->rx_spare = NULL;
+	conn_recv(c);
 	ops_ended(c);
 }
 
@@ -271,7 +284,6 @@ static void drop_waiting(struct conn *c)
 static void conn_free(struct conn *c)
 {
 	list_del(&c->link);
-	free(c->rx_buf);
 	free(c);
 }
 
@@ -475,12 +487,9 @@ void conn_new(struct reactor *r, struct group *g, int fd, uint64_t number,
 	struct conn *c = calloc(1, sizeof(*c));
 	char at[ADDR_TEXT_MAX];
 
-	if (c)
-		c->rx_buf = malloc(RX_BUF_BYTES);
-	if (!c || !c->rx_buf || !(c->isc = isc_conn_new(&conn_isc_ops, &r->view->isc, c))) {
+	if (!c || !(c->isc = isc_conn_new(&conn_isc_ops, &r->view->isc, c))) {
 		rlog(r, LOG_ERR, "connection refused: out of memory");
 		close(fd);
-		free(c ? c->rx_buf : NULL);
 		free(c);
 		return;
 	}

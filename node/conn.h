@@ -68,7 +68,7 @@ struct conn {
 	unsigned n_ops;              /* requests with the kernel */
 	bool rx_busy, tx_busy;
 	size_t rx_direct;            /* of the recv under way: bytes that go straight to a task */
-	uint8_t *rx_buf;
+	void *rx_spare;              /* beside it */
 	struct iovec rx_iov[2], tx_iov[TX_IOV];
 	struct msghdr rx_msg, tx_msg;
 	struct ring_op rx_op, tx_op;

@@ -100,16 +100,23 @@ static void *reactor_main(void *arg)
 	struct reactor *r = arg;
 	int rc = ring_init(&r->ring, RING_ENTRIES, r->err, sizeof(r->err));
 
+	if (!rc && (rc = rxpool_init(&r->rxpool, &r->ring))) {
+		snprintf(r->err, sizeof(r->err), "receive buffers of io_uring: %s: Linux 5.19 or later is needed", strerror(-rc));
+		ring_free(&r->ring);
+	}
 	r->rc = rc;
 	(void)eventfd_write(r->ctl->start_fd, 1);
-	if (rc)
+	if (rc) {
+		rxpool_free(&r->rxpool);
 		return NULL;
+	}
 	wake_arm(r);
 	while (!r->stop)
 		turn(r, IDLE_WAIT_US);
 	for (unsigned i = 0; i < LAST_TURNS && r->ring.pending; i++)
 		turn(r, LAST_WAIT_US);  /* what was canceled still has to come home */
 	ring_free(&r->ring);
+	rxpool_free(&r->rxpool);
 	return NULL;
 }
 

@@ -3,6 +3,7 @@
 #ifndef LUNWARD_NODE_REACTOR_H
 #define LUNWARD_NODE_REACTOR_H
 
+#include "node/rxpool.h"
 #include "node/view.h"
 
 /* ---- reactor.c [R] unless said otherwise ---- */
@@ -17,6 +18,7 @@ struct reactor {
 	struct list sessions;        /* with at least one connection admitted, see struct session */
 	struct list rlus;
 	struct arena arena;
+	struct rxpool rxpool;
 	struct list ready;           /* tasks whose turn has come */
 	struct list buf_wait;        /* tasks that wait for a buffer, oldest first */
 	struct ring_work ready_work, buf_work;

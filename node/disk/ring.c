@@ -8,6 +8,12 @@
 #include "node/disk/ring.h"
 
 #define COMPLETION_BATCH 64
+#define WORK_PASSES 4
+#define POLL_GAP_US 40u      /* polling pays where completions come that soon, */
+#define POLL_MAX_US 60u      /* and for no longer than that */
+#define POLL_REST 500u       /* waits without it after one in vain */
+#define GAP_MAX_US 1000u
+#define POLL_LOOKS 64u       /* between two looks at the clock */
 
 uint64_t ring_clock_us(void)
 {
@@ -19,7 +25,7 @@ uint64_t ring_clock_us(void)
 
 /* Best mode first: DEFER_TASKRUN since Linux 6.1, COOP_TASKRUN since 5.19. */
 static const unsigned ring_modes[] = {
-	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 	IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 };
 
@@ -40,7 +46,7 @@ int ring_init(struct ring *r, unsigned entries, char *err, size_t err_len)
 {
 	int rc = -EINVAL;
 
-	*r = (struct ring){ .now_us = ring_clock_us() };
+	*r = (struct ring){ .now_us = ring_clock_us(), .gap_us = GAP_MAX_US };
 	list_init(&r->timers);
 	list_init(&r->work);
 	for (size_t i = 0; i < ARRAY_SIZE(ring_modes) && rc == -EINVAL; i++) {
@@ -104,22 +110,46 @@ static int run_timers(struct ring *r)
 	return n;
 }
 
-/* One pass over what is queued now: work that queues itself again runs in the next turn. */
-static int run_work(struct ring *r)
+/* What is queued now. What has run in this turn already waits for the next one: @later. */
+static int run_pass(struct ring *r, struct list *later)
 {
 	struct list batch;
 	int n = 0;
 
-	if (list_empty(&r->work))
-		return 0;
 	list_insert(&r->work, &batch);
 	list_del(&r->work);
 	while (!list_empty(&batch)) {
 		struct ring_work *w = list_first(&batch, struct ring_work, link);
 
 		list_del(&w->link);
+		if (w->turn == r->turn) {
+			list_add_tail(later, &w->link);
+			continue;
+		}
+		w->turn = r->turn;
 		w->run(w);
 		n++;
+	}
+	return n;
+}
+
+/*
+ * The end of a disk I/O makes an answer, which makes something to send: a few passes, so that one turn does it. Not more:
+ * whoever goes on and on, such as a VERIFY of a whole disk, keeps nobody waiting.
+ */
+static int run_work(struct ring *r)
+{
+	struct list later;
+	int n = 0;
+
+	list_init(&later);
+	for (unsigned pass = 0; pass < WORK_PASSES && !list_empty(&r->work); pass++)
+		n += run_pass(r, &later);
+	while (!list_empty(&later)) {
+		struct list *first = later.next;
+
+		list_del(first);
+		list_add_tail(&r->work, first);
 	}
 	return n;
 }
@@ -165,25 +195,103 @@ static uint64_t sleep_us(const struct ring *r, uint64_t max_wait_us)
 	return max_wait_us;
 }
 
+/* Has the kernel something that makes completions as soon as we enter it? */
+static bool in_kernel(const struct ring *r)
+{
+	return __atomic_load_n(r->uring.sq.kflags, __ATOMIC_RELAXED) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Return: true if it was not in vain */
+static bool poll_ring(struct ring *r)
+{
+	uint64_t end = r->now_us + POLL_MAX_US;
+
+	do {
+		for (unsigned i = 0; i < POLL_LOOKS; i++) {
+			if (io_uring_cq_ready(&r->uring) || in_kernel(r)) {
+				r->n_polled++;
+				return true;
+			}
+			relax();
+		}
+	} while (ring_clock_us() < end);
+	r->no_poll = POLL_REST;
+	return false;
+}
+
+static bool may_poll(struct ring *r, uint64_t wait_us)
+{
+	if (r->no_poll) {
+		r->no_poll--;
+		return false;
+	}
+	return r->gap_us <= POLL_GAP_US && wait_us > POLL_MAX_US;
+}
+
+static int enter(struct ring *r, uint64_t wait_us)
+{
+	struct __kernel_timespec ts = { .tv_sec = (long long)(wait_us / 1000000),
+					.tv_nsec = (long long)(wait_us % 1000000) * 1000 };
+	struct io_uring_cqe *cqe;
+
+	r->n_enter++;
+	return io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, &ts, NULL);
+}
+
+/* Hand over what is prepared; then wait, for as long as may be. */
+static int submit_and_wait(struct ring *r, uint64_t wait_us)
+{
+	int rc;
+
+	if (!may_poll(r, wait_us))
+		return enter(r, wait_us);
+	if (io_uring_sq_ready(&r->uring)) {
+		r->n_enter++;
+		rc = io_uring_submit(&r->uring);
+		if (rc < 0)
+			return rc;
+	}
+	if (!poll_ring(r))
+		return enter(r, wait_us);
+	return in_kernel(r) ? enter(r, 0) : 0;
+}
+
+/* Since when we have waited is when this turn began: what it ran before is part of the gap. */
+static void note_gap(struct ring *r, uint64_t began_us)
+{
+	uint32_t gap = (uint32_t)MIN(r->now_us - began_us, (uint64_t)GAP_MAX_US);
+
+	r->gap_us = (7 * r->gap_us + gap) / 8;
+}
+
 int ring_turn(struct ring *r, uint64_t max_wait_us)
 {
-	struct io_uring_cqe *cqe;
-	struct __kernel_timespec ts;
-	uint64_t wait;
+	uint64_t wait, began;
 	int rc, n = 0;
 
-	r->now_us = ring_clock_us();
+	r->turn++;
+	began = r->now_us = ring_clock_us();
 	n += run_timers(r);
 	n += run_work(r);
-	wait = n ? 0 : sleep_us(r, max_wait_us);
-	ts = (struct __kernel_timespec){ .tv_sec = (long long)(wait / 1000000),
-					 .tv_nsec = (long long)(wait % 1000000) * 1000 };
-	rc = io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, &ts, NULL);
-	r->n_enter++;
+	if (n && list_empty(&r->work) && !io_uring_sq_ready(&r->uring))
+		return n;
+	wait = sleep_us(r, max_wait_us);
+	rc = submit_and_wait(r, wait);
 	if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY) {
 		r->failed = true;
 		return rc;
 	}
 	r->now_us = ring_clock_us();
+	if (wait)
+		note_gap(r, began);
 	return n + run_completions(r);
 }

@@ -2,10 +2,16 @@
 /*
  * ring.h - the event loop a reactor shares with its disks: io_uring, timers, deferred work
  *
- * Theory of operation. A thread owns its ring; nothing in it is locked. One turn is: run deferred work and
- * due timers, hand all prepared requests to the kernel and wait for at least one completion in the same
- * system call, then call the `done` of each completion. A `done` may prepare further requests; they leave
- * with the next turn's call, so that any number of I/Os costs one system call.
+ * Theory of operation. A thread owns its ring; nothing in it is locked. One turn is: run due timers and
+ * deferred work, with what that defers in turn; hand all prepared requests to the kernel and wait for at
+ * least one completion in the same system call; then call the `done` of each completion. A `done` may
+ * prepare further requests; they leave with the next turn's call, so that any number of I/Os costs one
+ * system call. A turn that has run something, and has nothing to hand over and nothing left to run, makes
+ * none; but work that goes on and on does not keep completions away.
+ *
+ * Polling. To be put to sleep and woken costs more than a short I/O. So where completions have come soon after
+ * one another, the next one is looked for a moment before the thread sleeps; where that was in vain, it sleeps at
+ * once for the next few hundred times. An idle ring never polls.
  *
  * A struct ring_op is embedded in the object it belongs to (a connection, a disk I/O) and must live until
  * its `done` was called without IORING_CQE_F_MORE. Objects count their outstanding operations.
@@ -30,6 +36,7 @@ struct ring_timer {
 
 struct ring_work {
 	struct list link;
+	uint64_t turn;     /* when it ran last */
 	void (*run)(struct ring_work *w);
 };
 
@@ -41,8 +48,12 @@ struct ring {
 	struct list timers;
 	struct list work;
 	uint64_t now_us;   /* CLOCK_MONOTONIC at the start of this turn */
+	uint64_t turn;     /* turns so far */
 	uint64_t n_enter;  /* system calls so far */
 	uint64_t n_done;   /* completions so far */
+	uint32_t gap_us;   /* how long the last completions were waited for: a moving average */
+	unsigned no_poll;  /* waits until it may poll again */
+	uint64_t n_polled; /* waits that polling has spared */
 	unsigned pending;  /* requests whose end somebody waits for */
 	bool failed;       /* the kernel refuses submissions: the thread has to end */
 };
@@ -86,10 +97,11 @@ static inline void ring_timer_cancel(struct ring_timer *t) { list_del(&t->link);
 static inline void ring_work_init(struct ring_work *w, void (*run)(struct ring_work *))
 {
 	list_init(&w->link);
+	w->turn = 0;
 	w->run = run;
 }
 
-/** ring_defer() - Run @w later in this turn, from a shallow stack; queued once however often it is called */
+/** ring_defer() - Run @w later in this turn, from a shallow stack; once a turn, queued once however often it is called */
 static inline void ring_defer(struct ring *r, struct ring_work *w)
 {
 	if (list_empty(&w->link))

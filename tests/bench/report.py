@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Results as a table, as JSON, as a picture. A ratio is of two runs of the same round; what is shown is its median over
-the rounds, with the lowest and the highest."""
+the rounds, with the lowest and the highest. So is the ratio of CPU time per command (how much less the target needs), which says
+more than the rate where other processes use the machine."""
 import statistics
 from xml.sax.saxutils import escape
 
@@ -31,6 +32,7 @@ def summary(results, peers, base):
                 continue
             out[workload][name] = {
                 'ratio': {'n': r[0], 'median': r[1], 'lowest': r[2], 'highest': r[3]},
+                'cpu_ratio': (ratios(rounds, name, base, 'cpu_s_per_million') or (0, None))[1],
                 'iops': median(rounds, name, lambda x: x['iops']),
                 'mib_s': median(rounds, name, lambda x: x['mib_s']),
                 'cpu_s_per_million': median(rounds, name, lambda x: x['cpu_s_per_million']),
@@ -41,15 +43,15 @@ def summary(results, peers, base):
 
 
 def table(found, base):
-    head = '%-24s %-10s %3s %8s %15s %11s %9s %12s %9s %9s %8s' % (
-        'workload', 'target', 'n', '× ' + base, 'lowest-highest', 'I/O per s', 'MiB/s', 'CPU s/10⁶', 'p50 µs', 'p99 µs',
+    head = '%-24s %-10s %3s %8s %15s %8s %11s %9s %12s %9s %9s %8s' % (
+        'workload', 'target', 'n', '× ' + base, 'lowest-highest', 'CPU ÷', 'I/O per s', 'MiB/s', 'CPU s/10⁶', 'p50 µs', 'p99 µs',
         'slowest')
     lines = [head, '-' * len(head)]
     for workload, peers in found.items():
         for name, x in peers.items():
             r = x['ratio']
-            lines.append('%-24s %-10s %3d %8.2f %15s %11.0f %9.1f %12s %9.1f %9.1f %8.2f' % (
-                workload, name, r['n'], r['median'], '%.2f-%.2f' % (r['lowest'], r['highest']), x['iops'], x['mib_s'],
+            lines.append('%-24s %-10s %3d %8.2f %15s %8s %11.0f %9.1f %12s %9.1f %9.1f %8.2f' % (
+                workload, name, r['n'], r['median'], '%.2f-%.2f' % (r['lowest'], r['highest']), cell(x['cpu_ratio']), x['iops'], x['mib_s'],
                 cell(x['cpu_s_per_million']), x['p50_us'], x['p99_us'], x['slowest_of_mean']))
             workload = ''
     return '\n'.join(lines)

@@ -227,8 +227,10 @@ def broken_data_out(b):
     itt, head = i.write_bhs(0, 48, 0)
     i.send(head)
     i.out(i.want_r2t(0, BURST), data, skip=[1], broken=[2])
-    assert i.reject() == 2
-    i.out(i.want_r2t(SEGMENT, 2 * SEGMENT), data)
+    reject, r2t = sorted((i.recv(), i.recv()), key=lambda p: p.opcode != REJECT)  # what asks for data overtakes answers
+    assert (reject.opcode, reject.u8(2), r2t.opcode) == (REJECT, 2, R2T)
+    assert (r2t.u32(40), r2t.u32(44)) == (SEGMENT, 2 * SEGMENT)
+    i.out(r2t, data)
     i.out(i.want_r2t(BURST, 48 * 512 - BURST), data)
     i.want_status(itt)
     assert plain.command(rw16(0x88, 0, 48), read=48 * 512)[1] == data
