@@ -18,6 +18,8 @@ void sc_start_clock(const struct sc_ctx *ctx, struct sc_op *op)
 	op->flags |= SC_NOW;
 	if (op->kind == SC_OP_PARAM && !op->out_len)
 		sc_op_good(op);
+	else if (op->kind == SC_OP_PARAM && op->out_len > TIMESTAMP_LEN)
+		sc_op_bad_cdb(op, 6, SC_NO_BIT);
 	else if (op->kind == SC_OP_PARAM && op->out_len < TIMESTAMP_LEN)
 		sc_op_asc(op, SC_KEY_ILLEGAL_REQUEST, SC_ASC_PARAM_LENGTH);
 }

@@ -62,6 +62,9 @@ static void test_refused(void **state)
 
 	assert_sense(set(f, 1, 11), SC_KEY_ILLEGAL_REQUEST, SC_ASC_PARAM_LENGTH);
 	assert_good(set(f, 1, 0));
+	assert_bad_cdb(set(f, 1, 13), 6);
+	START(f, ALICE, 0xa4, 0x0f, [6] = 0xff);  /* 4 GiB are not waited for */
+	assert_bad_cdb(&f->op, 6);
 	assert_int_equal(f->lu.set.clock_set, 0);
 	START(f, ALICE, 0xa3, 0x0f, 1, [9] = 255);
 	assert_bad_cdb(&f->op, 2);
