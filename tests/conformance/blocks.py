@@ -11,7 +11,7 @@ import threading
 
 import behavior
 from bench import Clock
-from behavior import CHECK, GOOD, NO_TAG, PREEMPT_ABORT, REGISTER, RESERVE, answer, post, pr_out, sense, silent
+from behavior import CHECK, GOOD, NO_TAG, PREEMPT_ABORT, REGISTER, RESERVE, answer, post, pr_out, sense, settle, silent
 from initiator import TMF, TMF_RSP, bhs, rw16
 
 TESTS = []
@@ -220,7 +220,7 @@ def lun_reset_ends_held_commands(b):
     post(two, caw(4), block(1) + block(2))
     tag = two.tag()
     two.send(bhs(TMF | 0x40, 0x85, itt=tag, tail=struct.pack('>I', NO_TAG) + two.sn(immediate=True)))
-    t.wait_log('LOGICAL UNIT RESET, LUN 0')
+    settle(t)
     assert silent(two)
     array.signal(signal.SIGCONT)
     rsp = two.recv()

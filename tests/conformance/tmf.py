@@ -7,7 +7,7 @@ come is shown by an answer that came after it.
 import signal
 import struct
 
-from behavior import (CHECK, CONFLICT, GOOD, PREEMPT_ABORT, REGISTER, RESERVE, answer, keys, post, pr_out, sense)
+from behavior import (CHECK, CONFLICT, GOOD, PREEMPT_ABORT, REGISTER, RESERVE, answer, keys, post, pr_out, sense, settle)
 from initiator import LOGOUT, LOGOUT_RSP, NO_TAG, R2T, SCSI_CMD, TMF, TMF_RSP, Closed, bhs, rw16
 
 TESTS = []
@@ -148,6 +148,7 @@ def told_when_the_disk_is_done(b):
     theirs = post(two, rw16(0x8a, 0, 1), b'x' * 512)
     two.ping()
     itt = ask(one, CLEAR_TASK_SET)
+    settle(t)
     assert one.ping() == [], 'answered while a command was in flight'
     array.signal(signal.SIGCONT)
     assert response(one, itt)[0] == COMPLETE
