@@ -107,6 +107,7 @@ static void finish(struct task *t, enum sc_status status)
 /* ---- pieces ---- */
 
 static void next(struct task *t);
+static void write_piece(struct task *t, enum disk_op op);
 
 static void io_done(struct disk_io *io)
 {
@@ -120,6 +121,8 @@ static void io_done(struct disk_io *io)
 		(void)isc_task_abort(&t->isc);  /* we are giving the group up */
 	if (task_dead(t))
 		end(t);
+	else if (io->status == DISK_UNSUPPORTED && io->op == DISK_ZERO)
+		write_piece(t, DISK_WRITE);
 	else if (io->status != DISK_OK)
 		fail(t, SC_ASC_COPY_DEVICE_FAILURE);
 	else
@@ -156,8 +159,9 @@ static void io(struct task *t, struct rlu *l, enum disk_op op, uint64_t offset, 
 	if (op == DISK_WRITE)
 		memset(t->scratch + cp->len, 0, len - cp->len);
 	t->iov = (struct iovec){ t->scratch, len };
-	t->io = (struct disk_io){ .op = op, .fua = l->sc.set.mode.write_through, .offset = offset + cp->at, .length = len,
-				  .iov = &t->iov, .n_iov = 1, .done = io_done };
+	t->io = (struct disk_io){ .op = op, .fua = l->sc.set.mode.write_through, .unmap = op == DISK_ZERO,
+				  .offset = offset + cp->at, .length = len, .iov = &t->iov, .n_iov = op != DISK_ZERO,
+				  .done = io_done };
 	submit(t);
 }
 
@@ -189,10 +193,25 @@ static bool may_go_on(struct task *t)
 	return false;
 }
 
+static void write_piece(struct task *t, enum disk_op op)
+{
+	io(t, t->copy->cscd[t->copy->dst], op, t->copy->ext.dst, written);
+}
+
+/* What is thin stays thin: a piece of nothing but zeroes needs no storage, where that can be had without a flush of its own. */
+static bool needs_no_storage(const struct task *t)
+{
+	const struct rlu *l = t->copy->cscd[t->copy->dst];
+	const uint8_t *p = t->scratch;
+
+	return l->sc.unmap_max && l->disk->geo.zeroes && l->disk->geo.unmap_zeroes && !l->sc.set.mode.write_through &&
+	       !p[0] && !memcmp(p, p + 1, t->copy->len - 1);
+}
+
 static void was_read(struct task *t)
 {
 	if (may_go_on(t))
-		io(t, t->copy->cscd[t->copy->dst], DISK_WRITE, t->copy->ext.dst, written);
+		write_piece(t, needs_no_storage(t) ? DISK_ZERO : DISK_WRITE);
 }
 
 /* Where source and destination overlap so that copying forwards would overwrite what is still to be read */

@@ -68,7 +68,7 @@ void co_group_free(struct group *g)
 	co_record_clear(&g->want.rec);
 	free_luns(g->luns, g->n_luns);
 	for (unsigned i = 0; i < g->n_gone; i++)
-		free(g->gone[i]);
+		free(g->gone[i].name);
 	free(g->gone);
 	free(g);
 }
@@ -89,13 +89,23 @@ void co_group_remove(struct core *c, struct group *g)
 
 static void remember_gone(struct group *g, const struct lun *l)
 {
-	char **v = realloc(g->gone, (g->n_gone + 1) * sizeof(*v));
+	struct gone *v = realloc(g->gone, (g->n_gone + 1) * sizeof(*v));
 	char *name = strdup(l->name);
 
 	if (!v || !name)
 		abort();
-	v[g->n_gone++] = name;
+	v[g->n_gone++] = (struct gone){ .name = name, .key = l->mine };
 	g->gone = v;
+}
+
+/* It is back before it was released: now it must not be. */
+static void forget_gone(struct group *g, const char *name)
+{
+	for (unsigned i = g->n_gone; i-- > 0; )
+		if (strcmp(g->gone[i].name, name) == 0) {
+			free(g->gone[i].name);
+			g->gone[i] = g->gone[--g->n_gone];
+		}
 }
 
 static bool luns_equal(const struct group *g, const struct core_group_conf *conf)
@@ -128,6 +138,7 @@ static void set_luns(struct core *c, struct group *g, const struct core_group_co
 			}
 		if (!l->name && !(l->name = strdup(conf->luns[i])))
 			abort();
+		forget_gone(g, l->name);
 	}
 	for (unsigned j = 0; j < n_old; j++)
 		if (old[j].name && old[j].mine.epoch)

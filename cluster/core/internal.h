@@ -152,6 +152,7 @@ enum bump_phase { BUMP_WAIT, BUMP_READ, BUMP_STORE, BUMP_PUSH, BUMP_CAS };
 enum move_purpose { MOVE_AWAY, MOVE_STOP, MOVE_RELEASE, MOVE_REMOVE, MOVE_BACK };
 enum move_phase { MOVE_DRAIN, MOVE_ADDRESS, MOVE_CLOSE };
 
+struct gone { char *name; struct core_key key; };
 struct change { uint64_t ticket; struct core_body *body; };
 
 struct group {
@@ -163,7 +164,7 @@ struct group {
 	uint8_t nodes[CORE_MAX_NODES];
 	unsigned n_nodes, n_luns, n_gone;
 	struct lun *luns;
-	char **gone;                 /* LUNs the document dropped while we hold them: released when the new ones are held */
+	struct gone *gone;           /* LUNs the document dropped while we hold them: released when the new ones are held */
 	bool reconfigure;            /* target has not got the newest document yet */
 
 	/* what everybody is told */
@@ -238,8 +239,8 @@ struct group {
 		uint8_t to;
 	} move;
 	struct {                     /* release.c */
-		bool wanted, failed, stored;
-		struct core_key key;
+		bool wanted, failed, stored, looked;
+		struct core_key key, base;  /* to take with; on the first LUN, when that was written down */
 		uint64_t cookie;
 		uint8_t requester;
 		bool force;

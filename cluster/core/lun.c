@@ -210,10 +210,10 @@ static void release_gone(struct core *c, struct group *g)
 		struct core_action *a = co_act(c, CORE_ACT_FENCE, g);
 
 		a->fence.id = ++c->next_id;
-		a->fence.lun = co_act_dup(c, g->gone[i]);
+		a->fence.lun = co_act_dup(c, g->gone[i].name);
 		a->fence.op = CORE_FENCE_RELEASE;
-		a->fence.key = g->key;
-		free(g->gone[i]);
+		a->fence.key = g->gone[i].key;
+		free(g->gone[i].name);
 	}
 	free(g->gone);
 	g->gone = NULL;

@@ -15,7 +15,7 @@ static const struct core_key no_key;
 void co_release_start(struct core *c, struct group *g, bool held)
 {
 	co_lun_forget(g);
-	g->release.failed = g->release.stored = false;
+	g->release.failed = g->release.stored = g->release.looked = false;
 	g->release.key = no_key;
 	co_set_state(c, g, CORE_RELEASING);
 	co_set_timer(c, g, TM_PHASE, 2 * c->opt.fence_ms);
@@ -59,14 +59,27 @@ static void failed(struct core *c, struct group *g, struct lun *l, const char *w
 }
 
 /*
+ * Before a new key goes to the LUNs, our disk says so. Should we die between taking and releasing, the record matches that
+ * key; but an outdated one must not come to match (--force takes from a node that is not here): then only the epoch is
+ * noted, and whoever finds the key has to release it once more.
+ */
+static void store(struct core *c, struct group *g)
+{
+	struct core_stamp st = { .node = c->self, .ahead = true, .epoch = g->release.key.epoch, .seq = g->seq + 1 };
+
+	st.base = g->release.base = g->luns[0].finished ? no_key : g->luns[0].seen;
+	if (!core_current(&g->rec.stamp, &st.base))
+		st = g->rec.stamp;
+	co_store(c, g, ST_RELEASE, st, g->rec.body, g->rec.warm);
+}
+
+/*
  * A key that this nexus need not have: it is taken first. Another node's only with --force, unless that node is here
- * and does not serve. Before a new key goes to the LUN the record says so: should we die between taking and
- * releasing, it matches.
+ * and does not serve.
  */
 static void take_first(struct core *c, struct group *g, struct lun *l)
 {
 	unsigned s = co_peer_slot(c, l->seen.node);
-	struct core_stamp st = { .node = c->self, .ahead = true, .seq = g->seq + 1, .base = l->seen };
 	char why[CORE_TEXT_MAX / 2];
 
 	if (l->seen.node == c->self) {
@@ -75,6 +88,8 @@ static void take_first(struct core *c, struct group *g, struct lun *l)
 		snprintf(why, sizeof(why), "its key is of %s, which is not here and may still serve: start it, or release "
 			 "with --force", co_node_name(c, l->seen.node));
 		failed(c, g, l, why);
+	} else if (g->release.stored && l == g->luns && !co_key_eq(l->seen, g->release.base)) {
+		failed(c, g, l, "somebody else has taken it meanwhile");
 	} else if (g->release.stored) {
 		co_lun_fence(c, g, l, CORE_FENCE_TAKE, l->seen, g->release.key);
 	} else if (g->release.key.epoch) {
@@ -82,10 +97,7 @@ static void take_first(struct core *c, struct group *g, struct lun *l)
 	} else if (!co_next_key(c, g, &g->release.key)) {
 		failed(c, g, l, "all epochs are used up");
 	} else {
-		st.epoch = g->release.key.epoch;
-		if (!core_current(&g->rec.stamp, &st.base))
-			st.base = co_in_force(&g->rec.stamp);
-		co_store(c, g, ST_RELEASE, st, g->rec.body, g->rec.warm);
+		store(c, g);
 	}
 }
 
@@ -100,7 +112,7 @@ static void check(struct core *c, struct group *g)
 /** co_release_stored() - The record is ready for our key on the LUNs */
 void co_release_stored(struct core *c, struct group *g, const struct core_record *rec, bool ok)
 {
-	if (g->state != CORE_RELEASING || rec->stamp.epoch != g->release.key.epoch)
+	if (g->state != CORE_RELEASING || !g->release.key.epoch || (ok && rec->high < g->release.key.epoch))
 		return;
 	g->release.stored = ok;
 	for (unsigned i = 0; i < g->n_luns; i++) {
@@ -134,9 +146,18 @@ static void step(struct core *c, struct group *g, struct lun *l)
 	}
 }
 
+/* What the first LUN says decides which record is current: answers of the others wait for it. */
 void co_release_fence(struct core *c, struct group *g, struct lun *l)
 {
+	if (l != g->luns && !g->release.looked)
+		return;
 	step(c, g, l);
+	if (l == g->luns && !g->release.looked && (l->finished || l->op != CORE_FENCE_READ || !l->busy)) {
+		g->release.looked = true;
+		for (unsigned i = 1; i < g->n_luns; i++)
+			if (g->luns[i].known && !g->luns[i].finished)
+				step(c, g, &g->luns[i]);
+	}
 	check(c, g);
 }
 

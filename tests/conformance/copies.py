@@ -4,6 +4,7 @@
 Each test has a target of its own (behavior.py); copies in general are tested in primary.py.
 """
 import os
+import struct
 
 from behavior import CHECK, GOOD, sense
 from initiator import rw16
@@ -43,6 +44,27 @@ def copy_of_itself(b):
     assert status == CHECK and sense(raw) == (0xa, 0x0d, 0x02), raw
     assert xcopy(i, [], [segment(SELF, SELF, 1, 0, 40)], lun=1)[0] == GOOD
     assert read(i, 40, 512, lun=1) == read(i, 0, 512, lun=1)
+
+
+@test
+def copy_of_holes(b):
+    """Zeroes copied to a thin logical unit take no storage there, whatever was there before, and are read back."""
+    t = b.target(luns={0: '{ram: 16MiB}', 1: '{ram: 16MiB}', 2: '{file: %s/d.img, size: 16MiB}' % b.base})
+    i = t.ready(1)
+    data = os.urandom(1 << 20)
+    for lun in (1, 2):
+        while i.command(bytes(6), lun=lun)[0] != GOOD:
+            pass
+        write(i, 0, data * 4, lun=lun)
+    write(i, 2048, data)
+    names = [cscd(naa(i, lun)) for lun in range(3)]
+    assert xcopy(i, names, [segment(0, n, 16384, 0, 0) for n in (1, 2)])[0] == GOOD
+    for lun in (1, 2):
+        assert read(i, 0, 4 << 20, lun=lun) == bytes(1 << 20) + data + bytes(2 << 20)
+        status, got, _ = i.command(struct.pack('>BBQIBB', 0x9e, 0x12, 0, 64, 0, 0), lun=lun, read=64)
+        assert status == GOOD
+        descs = [struct.unpack_from('>QIB', got, at) for at in (8, 24, 40)]
+        assert [(lba, state) for lba, _, state in descs] == [(0, 1), (2048, 0), (4096, 1)], (lun, descs)
 
 
 def two_sizes(b):

@@ -174,6 +174,16 @@ def thick_has_none(b):
         assert status == CHECK and sense(raw) == (5, 0x24, 0), raw
 
 
+@test
+def thin_that_cannot_be(b):
+    """The document says thin, what is below is thick: it is shown as what it is, and the log says so."""
+    array = b.target('array', {0: '{file: %s/d.img, size: 4MiB, provisioning: thick}' % b.base})
+    t = b.target('front', {0: '{iscsi: "%s", provisioning: thin}' % array.url()})
+    _, data, _ = t.ready(1).command(bytes([0x12, 1, 0xb2, 0, 255, 0]), read=255)
+    assert data[4:7] == bytes(3), data[:8]
+    t.wait_log('provisioning: thin, but what is below cannot give storage back')
+
+
 def small_file_system(at):
     """In a mount namespace of the target's own; with the privileges of a user namespace where it takes those."""
     libc = ctypes.CDLL(None, use_errno=True)

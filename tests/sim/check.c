@@ -54,31 +54,34 @@ static bool contains(const struct sim *s, uint64_t change, uint64_t older)
 	return change == older;
 }
 
+/* Would I/O of @node on this LUN be let in, if its target had any? An array without its reservations stops nobody. */
+static bool serves(const struct sim *s, unsigned node, unsigned g, unsigned l)
+{
+	const struct sim_target *t = &s->node[node].target[g];
+	const struct sim_lun *x = &s->lun[g][l];
+
+	return t->state == CORE_T_ACTIVE && (t->luns & 1u << l) && !x->lawless && lun_allows(&x->model, node);
+}
+
 void check_access(struct sim *s, unsigned g)
 {
-	for (unsigned l = 0; l < s->n_luns; l++) {
+	for (unsigned l = 0; l < LUNS; l++) {
 		unsigned who[2], n = 0;
 
 		for (unsigned i = 0; i < s->n_nodes; i++)
-			if (s->node[i].target[g].state == CORE_T_ACTIVE && lun_allows(&s->lun[g][l].model, i) && n < 2)
+			if (serves(s, i, g, l) && n < 2)
 				who[n++] = i + 1;
 		if (n == 2)
 			broken(s, "%s: n%u and n%u can both do I/O on lun %u", group_name(g), who[0], who[1], l);
 	}
 }
 
-/* An I/O of @node has just taken effect. */
-void check_effect(struct sim *s, unsigned node, unsigned g)
+/* An I/O of @node has just taken effect on @l. */
+void check_effect(struct sim *s, unsigned node, unsigned g, unsigned l)
 {
 	for (unsigned i = 0; i < s->n_nodes; i++)
-		if (i != node && s->node[i].target[g].state == CORE_T_ACTIVE) {
-			bool all = true;
-
-			for (unsigned l = 0; l < s->n_luns; l++)
-				all &= lun_allows(&s->lun[g][l].model, i);
-			if (all)
-				broken(s, "%s: I/O of n%u took effect while n%u serves", group_name(g), node + 1, i + 1);
-		}
+		if (i != node && serves(s, i, g, l))
+			broken(s, "%s: I/O of n%u took effect on lun %u while n%u serves", group_name(g), node + 1, l, i + 1);
 }
 
 void check_epoch(struct sim *s, unsigned g, unsigned l)
@@ -103,6 +106,11 @@ void check_activated(struct sim *s, unsigned node, unsigned g)
 {
 	const struct sim_target *t = &s->node[node].target[g];
 
+	if (s->now < s->forced[g] && !contains(s, t->body, s->acked[g])) {
+		s->acked[g] = t->body;  /* the administrator was told that he loses something */
+		s->overruled[g] = true;
+		s->forced[g] = 0;
+	}
 	if (!contains(s, t->body, s->acked[g]))
 		broken(s, "%s: n%u serves from change %llu, which lacks %llu that was acknowledged", group_name(g), node + 1,
 		       (unsigned long long)t->body, (unsigned long long)s->acked[g]);
@@ -115,16 +123,16 @@ void check_committed(struct sim *s, unsigned node, unsigned g, uint64_t change)
 
 	if (contains(s, change, *acked))
 		*acked = change;
-	else if (!contains(s, *acked, change))
+	else if (!s->overruled[g] && !contains(s, *acked, change))
 		broken(s, "%s: n%u acknowledged change %llu, which is in no line with %llu", group_name(g), node + 1,
 		       (unsigned long long)change, (unsigned long long)*acked);
 }
 
 void check_address(struct sim *s, unsigned node, unsigned g, bool added)
 {
-	const struct sim_lun *l = &s->lun[g][0];
+	const struct sim_lun *l = &s->lun[g][config_of(s, node, g)->lun[0]];
 
-	if (l->model.holder != (int)node && (added || s->now > l->lost_at[node] + 300 * MS))
+	if (!l->lawless && l->model.holder != (int)node && (added || s->now > l->lost_at[node] + 300 * MS))
 		broken(s, "%s: n%u adds the address without holding the reservation", group_name(g), node + 1);
 }
 
@@ -151,35 +159,66 @@ void check_stored(struct sim *s, unsigned node, unsigned g, const struct core_re
 /* Does a LUN carry a registration of another node than its owner? Dead challengers' are swept by the owner in a while. */
 static bool left_behind(struct sim *s, unsigned g, unsigned owner, char *why, size_t size)
 {
-	for (unsigned l = 0; l < s->n_luns; l++)
-		for (unsigned i = 0; i < LUN_NEXUSES; i++)
-			if (i != owner && s->lun[g][l].model.nexus[i].key) {
-				snprintf(why, size, " n%u is still registered on lun %u of %s", i + 1, l, group_name(g));
+	const struct doc_group *d = config_newest(s, g);
+
+	for (unsigned k = 0; k < d->n_luns; k++)
+		for (unsigned i = 0; i < NODES; i++)
+			if (i != owner && s->lun[g][d->lun[k]].model.nexus[i].key) {
+				snprintf(why, size, " n%u is still registered on lun %u of %s", i + 1, d->lun[k], group_name(g));
 				return true;
 			}
 	return false;
 }
 
-/* Liveness: exactly one node serves, its address is up, all agree. */
+/* Has the document of all nodes this group, and does anybody live who may serve it? */
+static bool can_be_served(const struct sim *s, unsigned g)
+{
+	const struct doc_group *d = config_newest(s, g);
+
+	for (unsigned i = 0; d->there && i < d->n_nodes; i++)
+		if (s->node[d->node[i] - 1].core && !s->node[d->node[i] - 1].clusterd_paused)
+			return true;
+	return false;
+}
+
+static void reasons(struct sim *s, unsigned g, char *why, size_t size)
+{
+	unsigned len = (unsigned)snprintf(why, size, " %s:", group_name(g));
+
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		struct core_group_view v;
+		unsigned k = 0;
+
+		while (s->node[i].core && core_group(s->node[i].core, k, &v) && strcmp(v.name, group_name(g)) != 0)
+			k++;
+		if (s->node[i].core && core_group(s->node[i].core, k, &v) && len < size)
+			len += (unsigned)snprintf(why + len, size - len, " n%u %s: %s;", i + 1, core_state_name(v.state), v.why);
+	}
+}
+
+/* Liveness: exactly one node serves, with all LUNs of the newest document, its address is up, all agree. */
 bool check_served(struct sim *s, unsigned g, char *why, size_t size)
 {
-	unsigned owner = NODES, n = 0, len = 0;
+	const struct doc_group *d = config_newest(s, g);
+	unsigned owner = NODES, n = 0;
+	bool all = true;
 
+	if (!can_be_served(s, g))
+		return true;
 	for (unsigned i = 0; i < s->n_nodes; i++)
 		if (s->node[i].target[g].state == CORE_T_ACTIVE && s->node[i].address[g].until > s->now) {
 			owner = i;
 			n++;
 		}
-	if (n == 1 && s->lun[g][0].model.holder == (int)owner && !left_behind(s, g, owner, why, size))
-		return true;
-	if (n == 1 && s->lun[g][0].model.holder == (int)owner)
-		return false;
-	*why = '\0';
-	for (unsigned i = 0; i < s->n_nodes; i++) {
-		struct core_group_view v;
-
-		if (s->node[i].core && core_group(s->node[i].core, g, &v) && len < size)
-			len += (unsigned)snprintf(why + len, size - len, " n%u %s: %s;", i + 1, core_state_name(v.state), v.why);
-	}
+	for (unsigned k = 0; n == 1 && k < d->n_luns; k++)
+		all &= s->lun[g][d->lun[k]].model.holder == (int)owner && (s->node[owner].target[g].luns & 1u << d->lun[k]);
+	if (n == 1 && all)
+		return !left_behind(s, g, owner, why, size);
+	reasons(s, g, why, size);
 	return false;
+}
+
+bool check_must_grow(const struct sim *s, unsigned g)
+{
+	return can_be_served(s, g);
 }

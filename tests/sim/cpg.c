@@ -62,6 +62,12 @@ static void tell_quorum(struct sim *s, unsigned n, uint64_t a, void *p)
 	check_quorum(s, n, ev.quorum.quorate);
 }
 
+/* votequorum is another connection: usually a moment apart from CPG, now and then a long one. */
+static uint64_t quorum_delay(struct sim *s)
+{
+	return rnd_chance(s, 50) ? rnd_range(s, 0, 800 * MS) : rnd_range(s, 0, 5 * MS);
+}
+
 static uint64_t sync_number(const struct node *n)
 {
 	uint64_t h = n->ring->seq * 0x9e3779b97f4a7c15ull;
@@ -198,22 +204,59 @@ static void append(struct sim *s, unsigned n, struct entry e)
 	}
 }
 
+void cpg_outbox_free(struct node *n)
+{
+	while (n->n_outbox)
+		packet_unref(n->outbox[--n->n_outbox]);
+	free(n->outbox);
+	n->outbox = NULL;
+}
+
+/* corosync takes messages again, in the order in which they were to go out. */
+static void take_messages(struct sim *s, unsigned n, uint64_t a, void *p)
+{
+	struct node *me = &s->node[n];
+	struct packet **v = me->outbox;
+	size_t count = me->n_outbox;
+
+	(void)a, (void)p;
+	if (s->now < me->busy_until) {
+		at(s, me->busy_until - s->now, LANE_CLUSTERD, n, take_messages, 0, NULL);
+		return;
+	}
+	me->outbox = NULL;
+	me->n_outbox = 0;
+	for (size_t i = 0; i < count; i++)
+		append(s, n, (struct entry){ .type = ENTRY_MSG, .node = n, .packet = v[i] });
+	free(v);
+}
+
 void cpg_send(struct sim *s, unsigned n, const struct core_msg *m)
 {
+	struct node *me = &s->node[n];
 	char text[512];
 	struct packet *p = packet_new(n, m);
 
 	if (s->verbose)
 		trace(s, "n%u -> %s", n + 1, packet_text(p, text, sizeof(text)));
 	snipe(s, n);
-	append(s, n, (struct entry){ .type = ENTRY_MSG, .node = n, .packet = p });
+	if (!me->n_outbox && s->now >= me->busy_until) {
+		append(s, n, (struct entry){ .type = ENTRY_MSG, .node = n, .packet = p });
+		return;
+	}
+	if (!me->n_outbox)
+		at(s, me->busy_until - s->now, LANE_CLUSTERD, n, take_messages, 0, NULL);
+	me->outbox = realloc(me->outbox, (me->n_outbox + 1) * sizeof(*me->outbox));
+	if (!me->outbox)
+		abort();
+	me->outbox[me->n_outbox++] = p;
 }
 
 static void join(struct sim *s, unsigned n, uint64_t a, void *p)
 {
 	(void)a, (void)p;
 	append(s, n, (struct entry){ .type = ENTRY_JOIN, .node = n, .pid = s->node[n].pid });
-	at(s, rnd_range(s, 0, 5 * MS), LANE_CLUSTERD, n, tell_quorum, 0, NULL);
+	at(s, quorum_delay(s), LANE_CLUSTERD, n, tell_quorum, 0, NULL);
 }
 
 void cpg_join(struct sim *s, unsigned n)
@@ -275,7 +318,7 @@ static void form_ring(struct sim *s, unsigned comp)
 			at(s, 0, LANE_CLUSTERD, i, tell_quorum, 0, NULL);
 		tell_change(s, i, before & ~together[i], CORE_LEFT_NODE_DOWN);
 		if (!early)
-			at(s, rnd_range(s, 0, 5 * MS), LANE_CLUSTERD, i, tell_quorum, 0, NULL);
+			at(s, quorum_delay(s), LANE_CLUSTERD, i, tell_quorum, 0, NULL);
 	}
 }
 

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* faults.c - what goes wrong, and when; and the administrator, who is no better */
+/*
+ * faults.c - what goes wrong, and when
+ *
+ * The plan is drawn up before the run. A fault brings random numbers of its own, which it uses for itself and for what
+ * follows from it at once, so that one that is left out takes no number from anybody else. Delicate moments (a message
+ * goes out, a key has just changed, a record was written) are numbered as they come; the seed says which of them are hit.
+ */
 #include "tests/sim/sim.h"
 
 static void boot(struct sim *s, unsigned n, uint64_t a, void *p) { (void)a, (void)p; node_boot(s, n); }
@@ -35,166 +41,253 @@ static void kill_target(struct sim *s, unsigned n)
 	sim_target_kill(s, n, (unsigned)(rnd(s) % s->n_groups), true);
 }
 
+static void hang_target(struct sim *s, unsigned n)
+{
+	sim_target_hang(s, n, (unsigned)(rnd(s) % s->n_groups));
+}
+
+static void show_parts(struct sim *s, const char *what)
+{
+	char text[NODES + 1] = "";
+
+	for (unsigned i = 0; i < s->n_nodes; i++)
+		text[i] = (char)('0' + s->node[i].part);
+	trace(s, "the network is %s: %s", what, text);
+}
+
 static void together(struct sim *s, unsigned n, uint64_t a, void *p)
 {
 	(void)n, (void)a, (void)p;
 	for (unsigned i = 0; i < s->n_nodes; i++)
 		s->node[i].part = 0;
-	trace(s, "the network is whole");
+	show_parts(s, "whole");
 	cpg_topology(s);
 }
 
 static void cut(struct sim *s, unsigned n)
 {
+	unsigned parts = rnd_chance(s, 250) ? 3 : 2;
+
 	(void)n;
 	for (unsigned i = 0; i < s->n_nodes; i++)
-		s->node[i].part = (unsigned)(rnd(s) % 2);
-	trace(s, "the network is cut: %u %u %u %u", s->node[0].part, s->node[1].part, s->node[2].part, s->node[3].part);
+		s->node[i].part = (unsigned)(rnd(s) % parts);
+	show_parts(s, "cut");
 	cpg_topology(s);
 	at(s, rnd_range(s, 200, 12000) * MS, LANE_WORLD, 0, together, 0, NULL);
 }
 
-static void bad_disk(struct sim *s, unsigned n)
+/* Two parts merge while the third is still away, or one node goes over to another side. */
+static void shift(struct sim *s, unsigned n)
 {
-	trace(s, "n%u: disk full", n + 1);
-	s->node[n].disk_bad_until = s->now + rnd_range(s, 100, 8000) * MS;
+	s->node[n].part = (unsigned)(rnd(s) % 3);
+	show_parts(s, "shifted");
+	cpg_topology(s);
+	at(s, rnd_range(s, 200, 6000) * MS, LANE_WORLD, 0, together, 0, NULL);
 }
 
-static void bad_san(struct sim *s, unsigned n)
+/* Something is out of order on @n until a moment to come. */
+#define SPELL(fn, member, text, lo, hi) \
+	static void fn(struct sim *s, unsigned n) \
+	{ \
+		trace(s, "n%u: %s", n + 1, text); \
+		s->node[n].member = s->now + rnd_range(s, lo, hi) * MS; \
+	}
+SPELL(bad_disk, disk_bad_until, "disk full", 100, 8000)
+SPELL(bad_san, san_bad_until, "no path to the LUNs", 10, 5000)
+SPELL(lossy_san, lossy_until, "answers of the LUNs get lost", 10, 5000)
+SPELL(try_again, busy_until, "corosync says TRY_AGAIN", 1, 3000)
+SPELL(bad_address, address_bad_until, "addresses cannot be added", 100, 5000)
+SPELL(refuse, refuse_until, "targets refuse the configuration", 100, 5000)
+
+static void bad_lun(struct sim *s, unsigned n)
 {
-	trace(s, "n%u: no path to the LUNs", n + 1);
-	s->node[n].san_bad_until = s->now + rnd_range(s, 10, 5000) * MS;
+	unsigned g = (unsigned)(rnd(s) % s->n_groups), l = (unsigned)(rnd(s) % LUNS);
+
+	(void)n;
+	trace(s, "lun %u of %s fails", l, group_name(g));
+	s->lun[g][l].bad_until = s->now + rnd_range(s, 10, 8000) * MS;
 }
 
-static void command(struct sim *s, unsigned n, enum core_verb verb, unsigned g, uint8_t to)
+static void power_loss(struct sim *s, unsigned n)
 {
-	struct core_event ev = { .type = CORE_EV_ADMIN };
+	uint64_t until = s->now + rnd_range(s, 10, 6000) * MS;
 
-	if (!s->node[n].core || s->node[n].paused || s->node[n].clusterd_paused)
-		return;
-	trace(s, "n%u administrator: verb %d %s to %u", n + 1, verb, group_name(g), to);
-	ev.admin = (struct core_ev_admin){ .cookie = s->order, .verb = verb, .group = group_name(g), .to = to };
-	node_step(s, n, &ev);
+	(void)n;
+	trace(s, "the array loses power");
+	for (unsigned g = 0; g < s->n_groups; g++)
+		for (unsigned l = 0; l < LUNS; l++)
+			lun_power(s, g, l, until);
 }
 
-static void move_group(struct sim *s, unsigned n)
-{
-	command(s, n, CORE_VERB_MOVE, (unsigned)(rnd(s) % s->n_groups), (uint8_t)(rnd(s) % (s->n_nodes + 1)));
-}
-
-static void start_group(struct sim *s, unsigned n, uint64_t g, void *p)
-{
-	(void)p;
-	command(s, n, CORE_VERB_START, (unsigned)g, 0);
-}
-
-static void stop_group(struct sim *s, unsigned n)
-{
-	unsigned g = (unsigned)(rnd(s) % s->n_groups);
-
-	command(s, n, rnd_chance(s, 150) ? CORE_VERB_RELEASE : CORE_VERB_STOP, g, 0);
-	at(s, rnd_range(s, 100, 4000) * MS, LANE_WORLD, n, start_group, g, NULL);
-}
-
-static void leave(struct sim *s, unsigned n)
-{
-	struct core_event ev = { .type = CORE_EV_SHUTDOWN };
-
-	if (!s->node[n].core || s->node[n].paused || s->node[n].clusterd_paused)
-		return;
-	trace(s, "n%u: clusterd is asked to stop", n + 1);
-	node_step(s, n, &ev);
-}
-
-static const struct { unsigned weight; void (*fn)(struct sim *s, unsigned n); } menu[] = {
-	{ 12, crash_node }, { 10, crash_clusterd }, { 14, pause_node }, { 6, pause_clusterd }, { 10, kill_target },
-	{ 12, cut }, { 5, bad_disk }, { 4, bad_san }, { 12, move_group }, { 4, stop_group }, { 4, leave },
+static const struct { unsigned weight; void (*fn)(struct sim *s, unsigned n); const char *name; } menu[] = {
+	{ 12, crash_node, "a node loses power" }, { 10, crash_clusterd, "clusterd dies" },
+	{ 14, pause_node, "a node freezes" }, { 6, pause_clusterd, "clusterd stands still" },
+	{ 10, kill_target, "a target dies" }, { 3, hang_target, "a target hangs" },
+	{ 12, cut, "the network is cut" }, { 4, shift, "a node goes over to another part" },
+	{ 5, bad_disk, "a disk is full" }, { 4, bad_san, "no path to the LUNs" },
+	{ 4, lossy_san, "answers of the LUNs get lost" }, { 3, bad_lun, "a LUN fails" },
+	{ 3, power_loss, "the array loses power" }, { 3, try_again, "corosync takes no messages" },
+	{ 2, bad_address, "addresses cannot be added" }, { 2, refuse, "targets refuse the document" },
+	{ 12, admin_move, "a group is moved" }, { 4, admin_stop, "a group is stopped, or released" },
+	{ 4, admin_force, "something is forced" }, { 5, admin_leave, "clusterd is stopped" },
+	{ 14, config_change, "another document" },
 };
-_Static_assert(ARRAY_SIZE(menu) == FAULTS, "one weight each");
+#define FAULTS ARRAY_SIZE(menu)
 
-/* Every schedule has a taste of its own: some faults often, some never. */
-static void choose_weights(struct sim *s)
+/* What strikes at delicate moments. */
+static void (*const blow[])(struct sim *s, unsigned n) = {
+	crash_node, crash_node, crash_clusterd, pause_node, pause_node, pause_clusterd, kill_target, cut, cut, lossy_san,
+};
+
+static bool wanted(const struct sim *s, uint32_t id)
+{
+	size_t lo = 0, hi = s->opt->n_only;
+
+	if (!s->opt->only)
+		return true;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (s->opt->only[mid] == id)
+			return true;
+		if (s->opt->only[mid] < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+static void happen(struct sim *s, uint32_t id, unsigned n, uint64_t random, void (*fn)(struct sim *s, unsigned n))
+{
+	uint64_t world = s->random;
+
+	if ((s->n_happened & (s->n_happened + 1)) == 0) {
+		s->happened = realloc(s->happened, 2 * (s->n_happened + 1) * sizeof(*s->happened));
+		if (!s->happened)
+			abort();
+	}
+	s->happened[s->n_happened++] = id;
+	s->random = random;
+	fn(s, n);
+	s->random = world;
+}
+
+static void fault(struct sim *s, unsigned n, uint64_t i, void *p)
+{
+	const struct fault *f = &s->plan[i];
+
+	(void)n, (void)p;
+	happen(s, (uint32_t)i, f->node, f->random, menu[f->what].fn);
+}
+
+/* Every schedule has a taste of its own: some faults often, some never. Return: their sum */
+static unsigned choose_weights(struct sim *s, unsigned weight[FAULTS])
 {
 	static const unsigned times[] = { 0, 1, 1, 2, 6 };
+	unsigned total = 1;
 
 	for (unsigned i = 0; i < FAULTS; i++)
-		s->weight[i] = menu[i].weight * times[rnd(s) % ARRAY_SIZE(times)];
-	s->weight[0]++;
-}
-
-static void fault(struct sim *s, unsigned n, uint64_t a, void *p)
-{
-	unsigned total = 0, pick, i = 0;
-
-	(void)a, (void)p;
-	if (s->now >= s->end_faults)
-		return;
-	for (unsigned k = 0; k < FAULTS; k++)
-		total += s->weight[k];
-	pick = (unsigned)(rnd(s) % total);
-	n = (unsigned)(rnd(s) % s->n_nodes);
-	while (pick >= s->weight[i])
-		pick -= s->weight[i++];
-	menu[i].fn(s, n);
-	/* now and then several at once: that is where protocols break */
-	at(s, rnd_chance(s, 350) ? rnd_range(s, 0, 60 * MS) : rnd_range(s, 100 * MS, 5000 * MS), LANE_WORLD, 0, fault, 0, NULL);
-}
-
-static void hit(struct sim *s, unsigned n, uint64_t a, void *p)
-{
-	static void (*const blow[])(struct sim *s, unsigned n) = {
-		crash_node, crash_clusterd, pause_node, pause_node, pause_clusterd, kill_target, cut, cut,
-	};
-
-	(void)a, (void)p;
-	blow[rnd(s) % ARRAY_SIZE(blow)](s, n);
-}
-
-void snipe(struct sim *s, unsigned n)
-{
-	if (s->now < s->end_faults && rnd_chance(s, s->snipe))
-		at(s, rnd_chance(s, 500) ? 0 : rnd_range(s, 0, 4 * MS), LANE_WORLD, n, hit, 0, NULL);
+		total += weight[i] = menu[i].weight * times[rnd(s) % ARRAY_SIZE(times)];
+	weight[0]++;
+	return total;
 }
 
 void faults_start(struct sim *s)
 {
-	choose_weights(s);
-	at(s, rnd_range(s, 500, 4000) * MS, LANE_WORLD, 0, fault, 0, NULL);
+	uint64_t world = s->random, when;
+	unsigned weight[FAULTS], total;
+
+	s->random = s->seed ^ 0x6c756e77617264ull;
+	total = choose_weights(s, weight);
+	for (when = rnd_range(s, 500, 4000) * MS; when < s->end_faults; ) {
+		struct fault f = { .at = when, .node = (unsigned)(rnd(s) % s->n_nodes), .random = rnd(s) };
+		unsigned pick = (unsigned)(rnd(s) % total);
+
+		while (pick >= weight[f.what])
+			pick -= weight[f.what++];
+		s->plan = realloc(s->plan, (s->n_plan + 1) * sizeof(f));
+		if (!s->plan)
+			abort();
+		s->plan[s->n_plan] = f;
+		if (wanted(s, (uint32_t)s->n_plan))
+			at(s, when, LANE_WORLD, 0, fault, s->n_plan, NULL);
+		s->n_plan++;
+		/* now and then several at once: that is where protocols break */
+		when += rnd_chance(s, 350) ? rnd_range(s, 0, 60 * MS) : rnd_range(s, 100 * MS, 5000 * MS);
+	}
+	s->random = world;
+}
+
+void faults_free(struct sim *s)
+{
+	free(s->plan);
+}
+
+static void hit(struct sim *s, unsigned n, uint64_t random, void *p)
+{
+	uint32_t id = *(uint32_t *)p;
+
+	free(p);
+	happen(s, id, n, random, blow[(random >> 20) % ARRAY_SIZE(blow)]);
+}
+
+void snipe(struct sim *s, unsigned n)
+{
+	uint64_t world = s->random, random;
+	uint32_t *id, k = s->moments++ | MOMENT;
+
+	if (s->now >= s->end_faults)
+		return;
+	s->random = s->seed ^ (uint64_t)k << 24;
+	if (rnd_chance(s, s->snipe) && wanted(s, k)) {
+		id = malloc(sizeof(*id));
+		if (!id)
+			abort();
+		*id = k;
+		random = rnd(s);
+		at(s, rnd_chance(s, 500) ? 0 : rnd_range(s, 0, 4 * MS), LANE_WORLD, n, hit, random, id);
+	}
+	s->random = world;
 }
 
 /* The clusterd of whoever serves stands still for good, in the midst of peace: somebody else must take over. */
 void faults_stick(struct sim *s)
 {
-	int n = s->lun[0][0].model.holder;
+	for (unsigned g = 0; g < s->n_groups; g++) {
+		int n = s->lun[g][config_newest(s, g)->lun[0]].model.holder;
 
-	trace(s, "---- one more ----");
-	node_pause(s, (unsigned)n, true);
-}
-
-static void insist(struct sim *s, unsigned n, uint64_t tries, void *p)
-{
-	(void)p;
-	if (!s->node[n].core || s->node[n].paused || s->node[n].clusterd_paused) {
-		at(s, 500 * MS, LANE_WORLD, n, insist, tries, NULL);
+		if (!config_newest(s, g)->there || config_newest(s, g)->n_nodes < 2)
+			continue;
+		trace(s, "---- one more ----");
+		node_pause(s, (unsigned)n, true);
 		return;
 	}
-	for (unsigned g = 0; g < s->n_groups; g++)
-		command(s, n, CORE_VERB_START, g, 0);
 }
 
 /* Everything is repaired; whatever is under way may still end badly for a moment. */
 void faults_heal(struct sim *s)
 {
 	trace(s, "---- no more faults ----");
+	for (unsigned g = 0; g < s->n_groups; g++)
+		for (unsigned l = 0; l < LUNS; l++)
+			s->lun[g][l].bad_until = s->now;
 	for (unsigned i = 0; i < s->n_nodes; i++) {
-		s->node[i].part = 0;
-		s->node[i].disk_bad_until = s->node[i].san_bad_until = s->now;
+		struct node *n = &s->node[i];
+
+		n->part = 0;
+		n->disk_bad_until = n->san_bad_until = n->lossy_until = n->address_bad_until = n->refuse_until = s->now;
 		node_resume(s, i);
-		if (!s->node[i].up)
+		if (!n->up)
 			node_boot(s, i);
-		else if (!s->node[i].clusterd)
+		else if (!n->clusterd)
 			clusterd_start(s, i);
 	}
 	cpg_topology(s);
-	at(s, 12 * SEC, LANE_WORLD, 0, insist, 0, NULL);
+	admin_insist(s);
+}
+
+const char *fault_name(const struct sim *s, uint32_t id)
+{
+	return id & MOMENT ? "a blow at a delicate moment" : menu[s->plan[id].what].name;
 }

@@ -2,6 +2,15 @@
 /* heap.c - simulated time: events in order, deferred while their node sleeps, void when it has died */
 #include "tests/sim/sim.h"
 
+void *sim_alloc(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (!p)
+		abort();
+	return p;
+}
+
 /* splitmix64 */
 uint64_t rnd(struct sim *s)
 {

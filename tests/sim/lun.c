@@ -13,6 +13,7 @@ struct core_key key_unpack(uint64_t key)
 }
 
 static void report(struct sim *s, unsigned n, uint64_t a, void *p);
+static void begin(struct sim *s, unsigned n, uint64_t a, const struct job *j);
 
 static void finish(struct sim *s, unsigned n, uint64_t a)
 {
@@ -31,7 +32,18 @@ static void finish(struct sim *s, unsigned n, uint64_t a)
 		ev.fence.status = CORE_FENCE_FOREIGN;
 	trace(s, "n%u %s lun %u: %s %s, holder %u.%u", n + 1, ev.fence.group, (unsigned)a % LUNS, fence_op_name(w->m.req.op),
 	      fence_verdict_name(o->verdict), ev.fence.found.node, ev.fence.found.epoch);
+	if (w->n_queue) {
+		struct job next = w->queue[0];
+
+		memmove(w->queue, w->queue + 1, --w->n_queue * sizeof(next));
+		begin(s, n, a, &next);
+	}
 	node_step(s, n, &ev);
+}
+
+static bool answer_lost(struct sim *s, unsigned n)
+{
+	return rnd_chance(s, s->now < s->node[n].lossy_until ? 300 : s->lossy);
 }
 
 /* The command reaches the device: it does so even if its sender has died meanwhile. @p: the command */
@@ -40,14 +52,22 @@ static void execute(struct sim *s, unsigned n, uint64_t a, void *p)
 	struct sim_lun *l = &s->lun[a / LUNS][a % LUNS];
 	struct fence_result *res = malloc(sizeof(*res));
 	struct { struct fence_cmd cmd; uint32_t life, pid; } *sent = p;
+	bool lost = false;
 
 	if (!res)
 		abort();
 	if (l->model.holder >= 0)
 		l->lost_at[l->model.holder] = s->now;
-	lun_exec(&l->model, n, &sent->cmd, res);
-	check_epoch(s, (unsigned)a / LUNS, (unsigned)a % LUNS);
-	check_access(s, (unsigned)a / LUNS);
+	if (s->now < l->bad_until || (lost = answer_lost(s, n), lost && rnd_chance(s, 500))) {
+		lost = true;  /* and the command with it */
+	} else {
+		lun_exec(&l->model, n, &sent->cmd, res);
+		l->lawless &= l->model.holder < 0;
+		check_epoch(s, (unsigned)a / LUNS, (unsigned)a % LUNS);
+		check_access(s, (unsigned)a / LUNS);
+	}
+	if (lost)
+		fence_result_lost(res, &sent->cmd, "no answer");
 	if (fence_cmd_is_out(sent->cmd.op))
 		snipe(s, n);
 	if (sent->life == s->node[n].life && sent->pid == s->node[n].pid)
@@ -64,7 +84,7 @@ static void send_cmd(struct sim *s, unsigned n, uint64_t a)
 	struct { struct fence_cmd cmd; uint32_t life, pid; } *sent;
 	struct fence_result *res;
 
-	if (s->now < me->san_bad_until) {
+	if (s->now < me->san_bad_until || s->now < s->lun[a / LUNS][a % LUNS].bad_until) {
 		res = malloc(sizeof(*res));
 		if (!res)
 			abort();
@@ -98,29 +118,50 @@ static void empty(struct sim *s, unsigned n, uint64_t a, void *p)
 	finish(s, n, a);
 }
 
-void lun_request(struct sim *s, unsigned n, unsigned g, unsigned l, uint64_t id, enum core_fence_op op,
-		 struct core_key old, struct core_key key)
+void lun_power(struct sim *s, unsigned g, unsigned l, uint64_t until)
+{
+	struct sim_lun *x = &s->lun[g][l];
+
+	x->lawless |= !x->model.aptpl;
+	if (x->model.holder >= 0)
+		x->lost_at[x->model.holder] = s->now;
+	lun_power_loss(&x->model);
+	x->bad_until = MAX(x->bad_until, until);
+	check_epoch(s, g, l);
+}
+
+static void begin(struct sim *s, unsigned n, uint64_t a, const struct job *j)
 {
 	static const enum fence_op map[] = {
 		[CORE_FENCE_READ] = FENCE_OP_READ, [CORE_FENCE_TAKE] = FENCE_OP_TAKE, [CORE_FENCE_BUMP] = FENCE_OP_BUMP,
 		[CORE_FENCE_SWEEP] = FENCE_OP_SWEEP, [CORE_FENCE_RELEASE] = FENCE_OP_RELEASE,
 	};
-	struct worker *w = &s->node[n].worker[g][l];
-	struct fence_request req = { .op = map[op], .key = key_pack(key), .expect = key_pack(old) };
-	uint64_t a = g * LUNS + l;
+	struct worker *w = &s->node[n].worker[a / LUNS][a % LUNS];
+	struct fence_request req = { .op = map[j->op], .key = key_pack(j->key), .expect = key_pack(j->old) };
 
-	if (w->busy) {
-		broken(s, "n%u: two operations at once on lun %u", n + 1, l);
-		return;
-	}
-	if (op == CORE_FENCE_READ)
+	if (j->op == CORE_FENCE_READ)
 		req.key = fence_key_make(CLUSTER_TAG, n + 1, 1);
 	w->busy = true;
-	w->id = id;
-	w->op = op;
+	w->id = j->id;
+	w->op = j->op;
 	fence_begin(&w->m, &req);
 	if (fence_step(&w->m, NULL, &w->cmd))
 		send_cmd(s, n, a);
 	else
 		at(s, 0, LANE_CLUSTERD, n, empty, a, NULL);
+}
+
+/* The core has one operation at a time on a LUN; but for one that the document drops, or has dropped and brings back. */
+void lun_request(struct sim *s, unsigned n, unsigned g, unsigned l, uint64_t id, enum core_fence_op op,
+		 struct core_key old, struct core_key key)
+{
+	struct worker *w = &s->node[n].worker[g][l];
+	struct job j = { .id = id, .op = op, .old = old, .key = key };
+
+	if (!w->busy)
+		begin(s, n, g * LUNS + l, &j);
+	else if (s->n_docs == 1 || w->n_queue == QUEUE)
+		broken(s, "n%u: two operations at once on lun %u", n + 1, l);
+	else
+		w->queue[w->n_queue++] = j;
 }

@@ -34,12 +34,16 @@ int main(void)
 		uint64_t seed = 1;
 
 		core_mutant = mutants[i].mutant;
-		while (seed <= RUNS && sim_run(seed, false, &r))
+		while (seed <= RUNS && sim_run(&(struct sim_options){ .seed = seed }, &r)) {
+			free(r.happened);
 			seed++;
+		}
 		if (seed > RUNS)
 			printf("NOT NOTICED: %s\n", mutants[i].what);
 		else
 			printf("%s: seed %llu: %s\n", mutants[i].what, (unsigned long long)seed, r.broken);
+		if (seed <= RUNS)
+			free(r.happened);
 		missed += seed > RUNS;
 	}
 	return missed ? 1 : 0;

@@ -4,8 +4,10 @@
 
 const char *group_name(unsigned g)
 {
-	static const char *const name[GROUPS] = { "alpha", "beta" };
+	static char name[GROUPS][16];
 
+	if (!*name[g])
+		snprintf(name[g], sizeof(name[g]), "g%03u", g);
 	return name[g];
 }
 
@@ -18,16 +20,25 @@ const char *lun_name(unsigned l)
 
 static unsigned group_index(const char *name)
 {
-	return strcmp(name, group_name(0)) == 0 ? 0 : 1;
+	return (unsigned)strtoul(name + 1, NULL, 10);
 }
 
 static unsigned lun_index(const char *name)
 {
-	unsigned l = 0;
+	return (unsigned)(name[8] - '0');
+}
 
-	while (strcmp(name, lun_name(l)) != 0)
-		l++;
-	return l;
+uint64_t node_clock(const struct sim *s, unsigned n)
+{
+	return s->node[n].clock_base + (uint64_t)((int64_t)(s->now / MS) + (int64_t)(s->now / MS) * s->node[n].clock_ppm / 1000000);
+}
+
+/* Until @clock says @ms, in simulated microseconds, rounded up. */
+static uint64_t until_clock(const struct sim *s, unsigned n, uint64_t ms)
+{
+	uint64_t now = node_clock(s, n);
+
+	return ms <= now ? 0 : (ms - now) * (MS + 1) - s->now % MS;
 }
 
 /* ---- disk ---- */
@@ -46,9 +57,23 @@ static void disk_write(struct sim *s, unsigned n, unsigned g)
 	struct disk *d = &s->node[n].disk[g];
 
 	check_stored(s, n, g, &d->writing);
+	if (!d->unsynced) {
+		copy_record(&d->old, &d->rec);
+		d->old_valid = d->valid;
+	}
 	copy_record(&d->rec, &d->writing);
-	d->valid = true;
+	d->valid = d->unsynced = true;
 	d->boot = s->node[n].boot;
+}
+
+/* Power is gone: what was never synced may not be there. */
+static void disk_lost(struct sim *s, struct disk *d)
+{
+	if (d->unsynced && rnd_chance(s, 500)) {
+		copy_record(&d->rec, &d->old);
+		d->valid = d->old_valid;
+	}
+	d->unsynced = false;
 }
 
 static void disk_idle(struct disk *d)
@@ -67,8 +92,11 @@ static void stored(struct sim *s, unsigned n, uint64_t a, void *p)
 	(void)p;
 	if (ok || rnd_chance(s, 500))
 		disk_write(s, n, a & 0xff);
-	if (ok)
-		d->known = d->rec.stamp, d->high = d->rec.high;
+	if (ok) {
+		d->known = d->rec.stamp;
+		d->high = d->rec.high;
+		d->unsynced = false;
+	}
 	disk_idle(d);
 	snipe(s, n);
 	ev.stored = (struct core_ev_stored){ .group = group_name(a & 0xff), .id = a >> 8, .ok = ok, .error = ok ? NULL : "disk full" };
@@ -109,8 +137,11 @@ static void address_said(struct sim *s, unsigned n, uint64_t a, void *p)
 {
 	struct core_event ev = { .type = CORE_EV_ADDRESS };
 
+	bool failed = a >> 8 && s->now < s->node[n].address_bad_until;
+
 	(void)p;
-	ev.address = (struct core_ev_address){ .group = group_name(a & 0xff), .up = a >> 8 };
+	ev.address = (struct core_ev_address){ .group = group_name(a & 0xff), .up = a >> 8,
+					       .error = failed ? "no interface has this subnet" : NULL };
 	node_step(s, n, &ev);
 }
 
@@ -197,17 +228,22 @@ static void tick(struct sim *s, unsigned n, uint64_t gen, void *p)
 	struct core_event ev = { .type = CORE_EV_TICK };
 
 	(void)p;
-	if (gen == s->node[n].tick)
-		node_step(s, n, &ev);
+	if (gen != s->node[n].tick)
+		return;
+	s->node[n].armed = 0;
+	node_step(s, n, &ev);
 }
 
 static void arm(struct sim *s, unsigned n)
 {
 	uint64_t t = core_deadline(s->node[n].core);
 
+	if (t == s->node[n].armed)
+		return;
+	s->node[n].armed = t;
 	s->node[n].tick++;
 	if (t != CORE_NEVER)
-		at(s, t * MS > s->now ? t * MS - s->now : 0, LANE_CLUSTERD, n, tick, s->node[n].tick, NULL);
+		at(s, until_clock(s, n, t), LANE_CLUSTERD, n, tick, s->node[n].tick, NULL);
 }
 
 void node_step(struct sim *s, unsigned n, struct core_event *ev)
@@ -218,7 +254,7 @@ void node_step(struct sim *s, unsigned n, struct core_event *ev)
 
 	if (!me->core || *s->broken)
 		return;
-	ev->now = s->now / MS;
+	ev->now = node_clock(s, n);
 	s->steps++;
 	v = core_step(me->core, ev);
 	for (unsigned i = 0; i < v.n && me->pid == pid && me->clusterd; i++)
@@ -228,28 +264,6 @@ void node_step(struct sim *s, unsigned n, struct core_event *ev)
 }
 
 /* ---- life ---- */
-
-static void configure(struct sim *s, struct core_conf *conf)
-{
-	static struct core_node_conf nodes[NODES];
-	static struct core_group_conf groups[GROUPS];
-	static uint8_t order[GROUPS][NODES];
-	static const char *luns[LUNS];
-	static const char *const names[NODES] = { "n1", "n2", "n3", "n4", "n5" };
-
-	for (unsigned i = 0; i < s->n_nodes; i++) {
-		nodes[i] = (struct core_node_conf){ .id = (uint8_t)(i + 1), .name = names[i] };
-		order[0][i] = (uint8_t)(i + 1);
-		order[1][i] = (uint8_t)(s->n_nodes - i);
-	}
-	for (unsigned i = 0; i < LUNS; i++)
-		luns[i] = lun_name(i);
-	for (unsigned g = 0; g < s->n_groups; g++)
-		groups[g] = (struct core_group_conf){ .name = group_name(g), .nodes = order[g], .n_nodes = s->n_nodes,
-			.luns = luns, .n_luns = s->n_luns, .failback = s->failback };
-	*conf = (struct core_conf){ .version = 1, .nodes = nodes, .n_nodes = s->n_nodes, .groups = groups,
-				    .n_groups = s->n_groups };
-}
 
 void clusterd_start(struct sim *s, unsigned n)
 {
@@ -262,8 +276,8 @@ void clusterd_start(struct sim *s, unsigned n)
 	me->clusterd = true;
 	me->clusterd_paused = false;
 	me->pid++;
-	memset(me->worker, 0, sizeof(me->worker));
-	configure(s, &start.conf);
+	memset(me->worker, 0, s->n_groups * sizeof(*me->worker));
+	config_fill(s, n, &start.conf);
 	for (unsigned g = 0; g < s->n_groups; g++) {
 		if (!me->disk[g].valid)
 			continue;
@@ -273,10 +287,11 @@ void clusterd_start(struct sim *s, unsigned n)
 		rec[start.n_records++].record.warm = me->disk[g].boot == me->boot && me->disk[g].rec.warm;
 	}
 	trace(s, "n%u clusterd starts", n + 1);
-	me->core = core_new(&start, s->now / MS);
+	me->core = core_new(&start, node_clock(s, n));
 	for (unsigned g = 0; g < s->n_groups; g++)
 		sim_target_report(s, n, g);
 	cpg_join(s, n);
+	me->armed = 0;
 	arm(s, n);
 }
 
@@ -284,7 +299,7 @@ static void forget(struct sim *s, unsigned n)
 {
 	struct node *me = &s->node[n];
 
-	for (unsigned g = 0; g < GROUPS; g++) {
+	for (unsigned g = 0; g < s->n_groups; g++) {
 		if (me->disk[g].busy && rnd_chance(s, 500))
 			disk_write(s, n, g);
 		if (me->disk[g].busy)
@@ -293,6 +308,7 @@ static void forget(struct sim *s, unsigned n)
 	}
 	me->clusterd = me->clusterd_paused = false;
 	me->pid++;
+	cpg_outbox_free(me);
 	core_free(me->core);
 	me->core = NULL;
 }
@@ -330,9 +346,10 @@ void node_crash(struct sim *s, unsigned n)
 		forget(s, n);
 	me->up = me->paused = false;
 	me->life++;
-	for (unsigned g = 0; g < GROUPS; g++) {
+	for (unsigned g = 0; g < s->n_groups; g++) {
 		uint32_t life = me->target[g].life + 1;
 
+		disk_lost(s, &me->disk[g]);
 		memset(&me->target[g], 0, sizeof(me->target[g]));
 		me->target[g].life = life;
 		me->address[g].until = 0;
@@ -369,13 +386,32 @@ void node_resume(struct sim *s, unsigned n)
 		cpg_topology(s);
 }
 
+/* A machine that has never run. Clocks are quartz: 200 ppm at most. */
+void node_new(struct sim *s, unsigned n)
+{
+	struct node *me = &s->node[n];
+
+	me->disk = sim_alloc(s->n_groups, sizeof(*me->disk));
+	me->target = sim_alloc(s->n_groups, sizeof(*me->target));
+	me->worker = sim_alloc(s->n_groups, sizeof(*me->worker));
+	me->address = sim_alloc(s->n_groups, sizeof(*me->address));
+	me->clock_base = rnd_range(s, 0, 5000000);
+	me->clock_ppm = (int64_t)rnd_range(s, 0, 400) - 200;
+}
+
 void node_free(struct sim *s, unsigned n)
 {
 	struct node *me = &s->node[n];
 
 	core_free(me->core);
-	for (unsigned g = 0; g < GROUPS; g++) {
+	cpg_outbox_free(me);
+	for (unsigned g = 0; me->disk && g < s->n_groups; g++) {
 		core_body_unref(me->disk[g].rec.body);
+		core_body_unref(me->disk[g].old.body);
 		core_body_unref(me->disk[g].writing.body);
 	}
+	free(me->disk);
+	free(me->target);
+	free(me->worker);
+	free(me->address);
 }

@@ -20,21 +20,38 @@ void trace(struct sim *s, const char *fmt, ...)
 	putchar('\n');
 }
 
-static void shape(struct sim *s)
+static void devices(struct sim *s)
 {
-	s->n_nodes = (unsigned)rnd_range(s, 2, 4);
-	if (rnd_chance(s, 300))
-		s->n_nodes = 2;  /* the cluster most people have */
-	s->n_groups = (unsigned)rnd_range(s, 1, GROUPS);
-	s->n_luns = (unsigned)rnd_range(s, 1, LUNS);
-	s->failback = rnd_chance(s, 250);
-	for (unsigned g = 0; g < GROUPS; g++)
+	bool no_aptpl = rnd_chance(s, 80), with_ua = rnd_chance(s, 500);
+
+	s->lun = sim_alloc(s->n_groups, sizeof(*s->lun));
+	s->forced = sim_alloc(s->n_groups, sizeof(*s->forced));
+	s->overruled = sim_alloc(s->n_groups, sizeof(*s->overruled));
+	s->unfinished = sim_alloc(s->n_groups, sizeof(*s->unfinished));
+	s->acked = sim_alloc(s->n_groups, sizeof(*s->acked));
+	for (unsigned g = 0; g < s->n_groups; g++)
 		for (unsigned l = 0; l < LUNS; l++) {
 			lun_init(&s->lun[g][l].model);
-			s->lun[g][l].model.with_ua = rnd_chance(s, 500);
+			s->lun[g][l].model.with_ua = with_ua;
+			s->lun[g][l].model.no_aptpl = no_aptpl;
 		}
+}
+
+/* Mostly what people have; now and then what they may have. */
+static void shape(struct sim *s)
+{
+	s->n_nodes = rnd_chance(s, 300) ? 2 : (unsigned)(rnd_chance(s, 80) ? rnd_range(s, 5, NODES) : rnd_range(s, 2, 4));
+	s->n_groups = (unsigned)rnd_range(s, 1, 2);
+	if (rnd_chance(s, 20))
+		s->n_groups = (unsigned)(rnd_chance(s, 40) ? rnd_range(s, 20, GROUPS) : rnd_range(s, 3, 8));
+	s->n_luns = (unsigned)rnd_range(s, 1, LUNS);
 	s->snipe = (unsigned)rnd_range(s, 0, 50);
+	s->lossy = rnd_chance(s, 300) ? (unsigned)rnd_range(s, 1, 50) : 0;
 	s->end_faults = rnd_range(s, 3, 25) * SEC;
+	devices(s);
+	for (unsigned i = 0; i < s->n_nodes; i++)
+		node_new(s, i);
+	config_start(s);
 }
 
 static bool all_served(struct sim *s, char *why, size_t size)
@@ -48,18 +65,23 @@ static bool all_served(struct sim *s, char *why, size_t size)
 /* Peace: within BOUND everything is served, and a change is acknowledged that was made after that. */
 static void must_recover(struct sim *s)
 {
-	uint64_t until = s->now + BOUND, acked[GROUPS];
-	char why[400];
+	uint64_t until = s->now + BOUND, look_at = 0, acked[GROUPS];
+	char why[400] = "";
 	bool served = false;
 
 	while (!*s->broken && s->now < until && sim_next(s)) {
-		bool ok = all_served(s, why, sizeof(why));
+		bool ok;
+
+		if (s->now < look_at)
+			continue;
+		look_at = s->now + 20 * MS;
+		ok = all_served(s, why, sizeof(why));
 
 		if (ok && !served)
-			memcpy(acked, s->acked, sizeof(acked));
+			memcpy(acked, s->acked, s->n_groups * sizeof(*acked));
 		served = ok;
-		for (unsigned g = 0; g < s->n_groups; g++)
-			ok &= s->acked[g] != acked[g];
+		for (unsigned g = 0; ok && g < s->n_groups; g++)
+			ok &= s->acked[g] != acked[g] || !check_must_grow(s, g);
 		if (ok && s->now > until - BOUND + 15 * SEC)
 			return;
 	}
@@ -67,16 +89,36 @@ static void must_recover(struct sim *s)
 		broken(s, "not served again%s:%s", served ? ": nothing is committed" : "", why);
 }
 
-bool sim_run(uint64_t seed, bool verbose, struct sim_result *ret)
+static void finish(struct sim *s, struct sim_result *ret)
 {
-	struct sim *s = calloc(1, sizeof(*s));
+	*ret = (struct sim_result){ .steps = s->steps, .acks = s->acks, .activations = s->activations, .ios = s->ios,
+				    .now = s->now, .happened = s->happened, .n_happened = s->n_happened };
+	memcpy(ret->broken, s->broken, sizeof(ret->broken));
+	heap_clear(s);
+	for (unsigned i = 0; i < s->n_nodes; i++)
+		node_free(s, i);
+	cpg_free(s);
+	config_free(s);
+	faults_free(s);
+	free(s->lun);
+	free(s->forced);
+	free(s->overruled);
+	free(s->unfinished);
+	free(s->acked);
+	free(s->parent);
+	free(s->depth);
+	free(s);
+}
 
-	if (!s)
-		abort();
-	s->seed = s->random = seed;
-	s->verbose = verbose;
+bool sim_run(const struct sim_options *opt, struct sim_result *ret)
+{
+	struct sim *s = sim_alloc(1, sizeof(*s));
+
+	s->opt = opt;
+	s->seed = s->random = opt->seed;
+	s->verbose = opt->verbose;
 	shape(s);
-	trace(s, "seed %llu: %u nodes, %u groups, %u luns", (unsigned long long)seed, s->n_nodes, s->n_groups, s->n_luns);
+	trace(s, "seed %llu: %u nodes, %u groups, %u luns", (unsigned long long)s->seed, s->n_nodes, s->n_groups, s->n_luns);
 	for (unsigned i = 0; i < s->n_nodes; i++)
 		node_boot(s, i);
 	faults_start(s);
@@ -90,15 +132,6 @@ bool sim_run(uint64_t seed, bool verbose, struct sim_result *ret)
 		faults_stick(s);
 		must_recover(s);
 	}
-	*ret = (struct sim_result){ .steps = s->steps, .acks = s->acks, .activations = s->activations, .ios = s->ios,
-				    .now = s->now };
-	memcpy(ret->broken, s->broken, sizeof(ret->broken));
-	heap_clear(s);
-	for (unsigned i = 0; i < NODES; i++)
-		node_free(s, i);
-	cpg_free(s);
-	free(s->parent);
-	free(s->depth);
-	free(s);
+	finish(s, ret);
 	return !*ret->broken;
 }

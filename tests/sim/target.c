@@ -34,8 +34,12 @@ static void told(struct sim *s, unsigned n, uint64_t g, void *p)
 
 static void say(struct sim *s, unsigned n, unsigned g, struct core_ev_target ev)
 {
-	struct told *t = malloc(sizeof(*t));
+	bool outside = ev.what == CORE_TARGET_HUNG || ev.what == CORE_TARGET_DIED || ev.what == CORE_TARGET_ABSENT;
+	struct told *t;
 
+	if (s->node[n].target[g].stuck && !outside)
+		return;
+	t = malloc(sizeof(*t));
 	if (!t)
 		abort();
 	t->ev = ev;
@@ -105,6 +109,26 @@ static void gone(struct sim *s, unsigned n, uint64_t a, void *p)
 		say_plain(s, n, a & 0xff, CORE_TARGET_DIED);
 }
 
+static void hung(struct sim *s, unsigned n, uint64_t a, void *p)
+{
+	(void)p;
+	if (!mine(s, n, a))
+		return;
+	say_plain(s, n, a & 0xff, CORE_TARGET_HUNG);
+	later(s, n, a & 0xff, 3 * SEC, hung);
+}
+
+void sim_target_hang(struct sim *s, unsigned n, unsigned g)
+{
+	struct sim_target *t = &s->node[n].target[g];
+
+	if (!t->alive || t->stuck)
+		return;
+	trace(s, "n%u %s target hangs", n + 1, group_name(g));
+	t->stuck = true;
+	later(s, n, g, rnd_range(s, 10, 3000) * MS, hung);
+}
+
 void sim_target_kill(struct sim *s, unsigned n, unsigned g, bool tell)
 {
 	struct sim_target *t = &s->node[n].target[g];
@@ -113,6 +137,7 @@ void sim_target_kill(struct sim *s, unsigned n, unsigned g, bool tell)
 		return;
 	trace(s, "n%u %s target killed", n + 1, group_name(g));
 	t->alive = false;
+	t->stuck = false;
 	t->life++;
 	t->state = CORE_T_NONE;
 	t->ticket = 0;
@@ -139,13 +164,21 @@ void sim_target_report(struct sim *s, unsigned n, unsigned g)
 
 static bool holds_all(struct sim *s, unsigned n, unsigned g, struct core_key k)
 {
-	for (unsigned l = 0; l < s->n_luns; l++) {
+	for (unsigned l = 0; l < LUNS; l++) {
 		struct lun_model *m = &s->lun[g][l].model;
 
+		if (!(s->node[n].target[g].luns & 1u << l))
+			continue;
 		if (lun_holder_key(m) != key_pack(k) || !lun_allows(m, n))
 			return false;
 	}
 	return true;
+}
+
+/* Many groups together make no more noise than a few. */
+static uint64_t pace(struct sim *s, unsigned most)
+{
+	return rnd_range(s, most / 10, most) * (1 + s->n_groups / 3);
 }
 
 static void io(struct sim *s, unsigned n, uint64_t a, void *p);
@@ -192,7 +225,7 @@ static void io_done(struct sim *s, unsigned n, uint64_t a, void *p)
 	if (m->nexus[n].queued) {
 		m->nexus[n].queued--;
 		s->ios++;
-		check_effect(s, n, a & 0xff);
+		check_effect(s, n, a & 0xff, (a >> 8) & 0xff);
 	}
 	if (s->node[n].boot == (unsigned)(a >> 16) && t->in_flight)
 		t->in_flight--;
@@ -201,15 +234,19 @@ static void io_done(struct sim *s, unsigned n, uint64_t a, void *p)
 static void io(struct sim *s, unsigned n, uint64_t a, void *p)
 {
 	struct sim_target *t = mine(s, n, a);
-	unsigned g = a & 0xff, l = (unsigned)(rnd(s) % s->n_luns);
+	unsigned g = a & 0xff, l = (unsigned)(rnd(s) % LUNS);
 
 	(void)p;
 	if (!t || t->state != CORE_T_ACTIVE)
 		return;
+	if (!(t->luns & 1u << l) || s->now < s->lun[g][l].bad_until || s->now < s->node[n].san_bad_until) {
+		later(s, n, g, pace(s, 20) * MS, io);  /* there is no such LUN, or no way to it */
+		return;
+	}
 	if (lun_submit(&s->lun[g][l].model, n)) {
 		t->in_flight++;
 		at(s, latency(s, MS), LANE_WORLD, n, io_done, (uint64_t)s->node[n].boot << 16 | l << 8 | g, NULL);
-		later(s, n, g, rnd_range(s, 5, 40) * MS, io);
+		later(s, n, g, pace(s, 60) * MS, io);
 		return;
 	}
 	trace(s, "n%u %s target: RESERVATION CONFLICT", n + 1, group_name(g));
@@ -225,7 +262,7 @@ static void change(struct sim *s, unsigned n, uint64_t a, void *p)
 	(void)p;
 	if (!t || t->state != CORE_T_ACTIVE)
 		return;
-	later(s, n, g, rnd_range(s, 20, 300) * MS, change);
+	later(s, n, g, pace(s, 300) * MS, change);
 	if (t->ticket)
 		return;
 	t->wanted = change_new(s, t->body);
@@ -292,17 +329,35 @@ static void committed(struct sim *s, unsigned n, unsigned g, uint64_t ticket, bo
 	check_committed(s, n, g, t->body);
 }
 
+/* The newest document of this node. A group that is not in it any more keeps the disks it has. */
+static void configure(struct sim *s, unsigned n, unsigned g)
+{
+	const struct doc_group *d = config_of(s, n, g);
+	struct sim_target *t = &s->node[n].target[g];
+
+	if (s->now < s->node[n].refuse_until) {
+		say(s, n, g, (struct core_ev_target){ .what = CORE_TARGET_CONFIGURED, .error = "a file is missing" });
+		return;
+	}
+	t->configured = true;
+	if (d->there)
+		t->luns = 0;
+	for (unsigned l = 0; d->there && l < d->n_luns; l++)
+		t->luns |= 1u << d->lun[l];
+	check_access(s, g);
+	say_plain(s, n, g, CORE_TARGET_CONFIGURED);
+}
+
 /* An action of the core reaches the process. */
 void sim_target_act(struct sim *s, unsigned n, unsigned g, const struct core_action *a)
 {
 	struct sim_target *t = &s->node[n].target[g];
 
-	if (!t->alive || t->state == CORE_T_NONE)
+	if (!t->alive || t->state == CORE_T_NONE || t->stuck)
 		return;
 	switch (a->type) {
 	case CORE_ACT_TARGET_CONFIGURE:
-		t->configured = true;
-		say_plain(s, n, g, CORE_TARGET_CONFIGURED);
+		configure(s, n, g);
 		break;
 	case CORE_ACT_TARGET_ACTIVATE:
 		activate(s, n, g, a);
