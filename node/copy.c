@@ -288,7 +288,7 @@ static bool begin(struct task *t)
 	}
 	for (unsigned i = 0; i < t->op.copy.n_cscds; i++)
 		cp->cscd[i] = copy_find(t, i);
-	cp->cscd[SC_COPY_SELF] = t->lu;
+	cp->cscd[SC_COPY_SELF] = copy_find(t, SC_COPY_SELF);
 	for (cp->segment = 0; cp->segment < t->op.copy.n_segments; cp->segment++)
 		if (!begin_segment(t))
 			return false;

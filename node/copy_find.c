@@ -57,8 +57,11 @@ struct rlu *copy_find(const struct task *t, unsigned cscd)
 {
 	const struct conn *c = t->conn;
 	const struct view *v = t->r->view;
-	struct rlu *l = find_here(t, cscd);
+	struct rlu *l;
 
+	if (cscd == SC_COPY_SELF)
+		return usable(t, t->lu) ? t->lu : NULL;
+	l = find_here(t, cscd);
 	for (size_t i = 0; !l && i < v->n_target; i++) {
 		const struct target *other = &v->target[i];
 

@@ -36,7 +36,7 @@ void gate_recheck(struct rlu *l);
 void gate_left(struct task *t);
 
 /* ---- copy.c, copy_find.c [R]: EXTENDED COPY ---- */
-/** copy_find() - The logical unit that a CSCD descriptor means, or NULL */
+/** copy_find() - The logical unit that a CSCD descriptor means, or SC_COPY_SELF; NULL: none that can be used */
 struct rlu *copy_find(const struct task *t, unsigned cscd);
 void copy_start(struct task *t);
 /** copy_uses(), copy_dying() - Is @l, is any LUN that is going away, among those that it copies from or to? */

@@ -61,7 +61,7 @@ bool sc_copy_designates(const struct sc_copy *c, unsigned cscd, const struct sc_
 bool sc_copy_check(struct sc_op *op, unsigned segment, const struct sc_ctx *src, const struct sc_ctx *dst,
 		   struct sc_copy_extent *ret);
 
-/** sc_copy_allowed() - Whether reservations and write protection let this nexus read @src and write @dst, now */
+/** sc_copy_allowed() - Whether reservations, write protection and START STOP UNIT let this nexus read @src and write @dst, now */
 bool sc_copy_allowed(const struct sc_op *op, const struct sc_ctx *src, const struct sc_ctx *dst);
 
 /** sc_copy_fail() - End @op with COPY ABORTED and the number of the segment that could not be copied */

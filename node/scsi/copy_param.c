@@ -174,7 +174,7 @@ void sc_copy_fail(struct sc_op *op, uint16_t asc, unsigned i)
 bool sc_copy_allowed(const struct sc_op *op, const struct sc_ctx *src, const struct sc_ctx *dst)
 {
 	return !sc_conflict(src, SC_RC_READ, op->cdb) && !sc_conflict(dst, SC_RC_WRITE, op->cdb) &&
-	       !sc_lu_protected(dst->lu);
+	       !sc_lu_protected(dst->lu) && !src->lu->stopped && !dst->lu->stopped;
 }
 
 /* DISK BLOCK LENGTH: what the initiator takes for the block size. Zero says nothing. */

@@ -47,6 +47,18 @@ def copy_of_itself(b):
 
 
 @test
+def copy_of_what_is_stopped(b):
+    """START STOP UNIT: nothing is read from a stopped logical unit, and nothing written to it."""
+    _, i = two(b)
+    a, z = cscd(naa(i, 0)), cscd(naa(i, 1))
+    for start in (0, 1):
+        assert i.command(bytes([0x1b, 0, 0, 0, start, 0]), lun=1)[0] == GOOD
+        for ends in ((0, 1), (1, 0), (SELF, 1)):
+            status, raw = xcopy(i, [a, z], [segment(*ends, 1, 0, 9)])
+            assert status == GOOD if start else sense(raw) == (0xa, 0x0d, 0x01), (start, ends, raw)
+
+
+@test
 def copy_of_holes(b):
     """Zeroes copied to a thin logical unit take no storage there, whatever was there before, and are read back."""
     t = b.target(luns={0: '{ram: 16MiB}', 1: '{ram: 16MiB}', 2: '{file: %s/d.img, size: 16MiB}' % b.base})

@@ -223,6 +223,12 @@ static void test_segment_refused(void **state)
 	other.flags = SC_LU_READONLY;
 	refused_segment(f, &l, &dst, SC_ASC_COPY_DEVICE_FAILURE);
 	other.flags = 0;
+	other.stopped = true;  /* the medium is not accessed: SBC-3 4.20 */
+	refused_segment(f, &l, &dst, SC_ASC_COPY_DEVICE_FAILURE);
+	other.stopped = false;
+	f->lu.stopped = true;
+	refused_segment(f, &l, &dst, SC_ASC_COPY_DEVICE_FAILURE);
+	f->lu.stopped = false;
 }
 
 /* FFFFh: the logical unit that the command was sent to; it needs no descriptor, and there is no PAD to it */
