@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cmd.c - SCSI Command PDUs (RFC 7143 11.3): validation, additional headers, the birth of a task */
-#include "node/iscsi/priv.h"
+#include "node/iscsi/recover.h"
 #include "node/util/util.h"
 
 /* struct ahs - What the additional header segments say (11.2.2) */
@@ -44,11 +44,12 @@ static enum isc_reject cmd_check(struct isc_conn *c, const struct pdu *p)
 	const uint8_t *h = p->bhs;
 	bool write = h[O_FLAGS] & CMD_WRITE, read = h[O_FLAGS] & CMD_READ;
 	uint32_t edtl = get_be32(h + O_CMD_EDTL);
+	const struct isc_task *same = isc_task_find(c->sess, pdu_itt(h));
 	struct ahs ahs;
 
 	if (pdu_itt(h) == TAG_NONE)
 		return ISC_REJECT_INVALID_FIELD;
-	if (isc_task_find(c->sess, pdu_itt(h)))
+	if (same && !isc_lost_done(same))
 		return ISC_REJECT_TASK_IN_PROGRESS;
 	if (pdu_immediate(h) && c->sess->immediate >= ISC_IMMEDIATE_MAX)
 		return ISC_REJECT_IMMEDIATE;
@@ -130,6 +131,8 @@ static enum isc_reject cmd_begin(struct isc_conn *c, const struct pdu *p)
 	struct isc_task *t = c->ops->task_alloc(c);
 	struct rx *rx = &c->rx;
 
+	if (!list_empty(&c->sess->lost))
+		isc_lost_forget(c->sess, pdu_itt(p->bhs));
 	if (!t) {
 		rx->skip = true;
 		task_set_full(c, p);

@@ -20,6 +20,7 @@ void isc_config_default(struct isc_config *cfg)
 		.data_digest = ISC_DIGEST_NONE | ISC_DIGEST_CRC32C,
 		.chap_algs = ISC_CHAP_ANY,
 		.tpgt = 1,
+		.time2retain = 20,
 		.max_erl = 1,
 	};
 }
@@ -69,7 +70,9 @@ void isc_conn_free(struct isc_conn *c)
 	if (!c)
 		return;
 	c->closed = true;  /* the server knows */
-	isc_conn_set_state(c, CONN_CLOSING);
+	if (c->state != CONN_LOST)
+		isc_conn_set_state(c, CONN_CLOSING);
+	c->recovers = false;
 	isc_tasks_drop(c);
 	isc_tmf_drop(c);
 	isc_logout_drop(c);
@@ -91,6 +94,7 @@ void isc_conn_set_state(struct isc_conn *c, enum conn_state state)
 
 void isc_conn_close(struct isc_conn *c, enum isc_close why, const char *what)
 {
+	c->recovers = c->params.erl == 2 && why != ISC_CLOSE_LOGOUT;
 	isc_conn_set_state(c, CONN_CLOSING);
 	if (c->closed)
 		return;
@@ -113,6 +117,6 @@ const struct isc_params *isc_conn_params(const struct isc_conn *c) { return &c->
 const struct isc_stats *isc_conn_stats(const struct isc_conn *c) { return &c->stats; }
 bool isc_conn_full_feature(const struct isc_conn *c) { return c->state == CONN_FULL || c->state == CONN_LOGOUT; }
 bool isc_conn_parked(const struct isc_conn *c) { return c->state == CONN_PARKED; }
-bool isc_conn_closing(const struct isc_conn *c) { return c->state == CONN_CLOSING; }
+bool isc_conn_closing(const struct isc_conn *c) { return c->state >= CONN_CLOSING; }
 struct isc_sess *isc_conn_sess(const struct isc_conn *c) { return c->sess; }
 unsigned isc_conn_tasks(const struct isc_conn *c) { return c->n_tasks; }

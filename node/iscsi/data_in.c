@@ -214,6 +214,16 @@ void isc_build_again(struct isc_conn *c, struct isc_task *t, struct txpdu *out)
 	made(t, out);
 }
 
+void isc_task_acked(struct isc_task *t, uint32_t sn)
+{
+	struct din d = isc_din_at(t->conn, t, sn);
+
+	t->acked_sn = t->base_sn = sn;
+	t->acked_off = t->base_off = d.off;
+	t->acked_burst = t->base_burst = d.burst;
+	isc_task_not_again(t, sn);
+}
+
 void isc_task_rewind(struct isc_task *t, uint32_t tag)
 {
 	list_del(&t->again.node);

@@ -26,7 +26,13 @@
  *	(isc_login_join()). Commands are delivered in CmdSN order whatever connection they came on; data, R2Ts and the
  *	answer of a command stay on the connection it came on. A connection that ends takes its tasks with it, and those
  *	of its commands that were not delivered yet become holes again (11.14); the session lives on with the others
- *	and ends with the last one (at error recovery level 0 nothing is retained).
+ *	and ends with the last one.
+ *
+ * Connection recovery (7.1.4.3, error recovery level 2)
+ *	When a connection breaks the server calls isc_conn_lose() instead of isc_conn_free(). What is left is a connection
+ *	without a socket: its tasks go on and their answers wait. After a logout for recovery, or a login with its CID, TASK
+ *	REASSIGN takes them to another connection one by one (ops->task_moved()). The server frees it when DefaultTime2Retain
+ *	is over; what was not reassigned ends then as it does at other levels. t->conn is never NULL meanwhile.
  *
  * Who owns a task
  *	A task comes from ops->task_alloc() and goes back by ops->task_release(); in between exactly one side has
@@ -104,7 +110,7 @@ enum isc_tmf_fn {
 	ISC_TMF_LUN_RESET,
 	ISC_TMF_TARGET_WARM_RESET,
 	ISC_TMF_TARGET_COLD_RESET,
-	ISC_TMF_TASK_REASSIGN,        /* never reaches the server: answered with ISC_TMF_NO_REASSIGN */
+	ISC_TMF_TASK_REASSIGN,        /* never reaches the server */
 	ISC_TMF_QUERY_TASK,           /* this and what follows: iSCSIProtocolLevel 2 */
 	ISC_TMF_QUERY_TASK_SET,
 	ISC_TMF_NEXUS_RESET,
@@ -163,6 +169,7 @@ enum isc_reject {
 /* Why a connection is over: nothing more is received; pending bytes are still to be sent, then close it */
 enum isc_close {
 	ISC_CLOSE_LOGOUT,           /* the logout response is queued */
+	ISC_CLOSE_RECOVERY,         /* likewise, and its tasks are to go on elsewhere: isc_conn_lose() */
 	ISC_CLOSE_LOGIN_REFUSED,    /* the login response with the status is queued */
 	ISC_CLOSE_HEADER_DIGEST,    /* 7.8: at error recovery level 0 the session is recovered */
 	ISC_CLOSE_DATA_DIGEST,      /* of a command's immediate data, after a Reject */
@@ -202,12 +209,12 @@ struct isc_config {
 	bool initial_r2t;             /* [false] */
 	bool immediate_data;          /* [true] */
 	uint16_t time2wait;           /* DefaultTime2Wait, seconds [0] */
-	uint16_t time2retain;         /* DefaultTime2Retain, seconds [0]: we keep no connection state at ERL 0 */
+	uint16_t time2retain;         /* DefaultTime2Retain, seconds [20]; 0 is answered below error recovery level 2 */
 	uint8_t header_digest;        /* set of enum isc_digest [both] */
 	uint8_t data_digest;          /* [both] */
 	uint8_t chap_algs;            /* set of enum isc_chap_alg [any] */
 	uint16_t tpgt;                /* target portal group tag of the portal this connection came in on [1] */
-	uint8_t max_erl;              /* ErrorRecoveryLevel, at most [1], 0 … 1 */
+	uint8_t max_erl;              /* ErrorRecoveryLevel, at most [1], 0 … 2 */
 };
 
 /**
@@ -368,6 +375,7 @@ struct isc_tmf {
 	/* ---- the library's own ---- */
 	struct list node;
 	bool immediate;
+	uint32_t ref_itt, exp_datasn; /* TASK REASSIGN */
 };
 
 /**
@@ -378,6 +386,7 @@ struct isc_logout {
 	struct isc_conn *conn;        /* on which it came, and is answered; NULL: that is gone */
 	struct isc_conn *victim;      /* what is to be closed, @conn itself or another of the session (NULL: gone) … */
 	bool session;                 /* … or all of them; @victim is @conn */
+	bool recovery;                /* @victim's tasks are to go on: isc_conn_lose() it, if that has not been done yet */
 	/* ---- the library's own ---- */
 	uint32_t itt;
 	struct list node;
@@ -400,6 +409,9 @@ struct isc_ops {
 	/* task_keep() - The answer is sent, but may have to be sent again: only @t's read data has to stay, until
 	 * task_release(); as a command it is over. Return: false: it cannot stay, release it now. NULL: never. */
 	bool (*task_keep)(struct isc_task *t);
+	/* task_moved() - @t has become a task of @t->conn, and was one of @old, a lost connection. May be NULL if that is
+	 * never called for. */
+	void (*task_moved)(struct isc_task *t, struct isc_conn *old);
 	/* command() - A command, in CmdSN order (4.2.2.1), before its data. Answer with isc_task_expect_data(),
 	 * isc_task_complete(), or later one of both (data that comes before is copied once more). */
 	void (*command)(struct isc_task *t);
@@ -457,6 +469,16 @@ struct isc_conn *isc_conn_new(const struct isc_ops *ops, const struct isc_config
  */
 void isc_conn_free(struct isc_conn *conn);
 
+/**
+ * isc_conn_lose() - The socket is closed: keep what connection recovery needs
+ * To be called instead of isc_conn_free(), which is still to follow: when the initiator has had DefaultTime2Wait +
+ * DefaultTime2Retain seconds (isc_conn_params()), counted again from a logout for recovery or a login with its CID; or
+ * earlier. isc_conn_user() goes on to be used. Nothing is to be sent or received any more.
+ * Return: false: nothing is kept (not error recovery level 2, Time2Retain 0, no session, or it was logged out for good).
+ * Context: not from a callback.
+ */
+bool isc_conn_lose(struct isc_conn *conn);
+
 void *isc_conn_user(const struct isc_conn *conn);
 const struct isc_login *isc_conn_login(const struct isc_conn *conn);
 const struct isc_params *isc_conn_params(const struct isc_conn *conn);
@@ -465,11 +487,11 @@ const struct isc_stats *isc_conn_stats(const struct isc_conn *conn);
 bool isc_conn_full_feature(const struct isc_conn *conn);
 /** isc_conn_parked() - Return: true while a login waits for isc_login_admit() */
 bool isc_conn_parked(const struct isc_conn *conn);
-/** isc_conn_closing() - Return: true after ops->closing() */
+/** isc_conn_closing() - Return: true after ops->closing(), or isc_conn_lose() */
 bool isc_conn_closing(const struct isc_conn *conn);
 /** isc_conn_sess() - Return: the session, NULL before isc_login_admit() */
 struct isc_sess *isc_conn_sess(const struct isc_conn *conn);
-/** isc_sess_find() - Return: the connection of @sess with this CID, or NULL. One that is closing is still found. */
+/** isc_sess_find() - Return: the connection of @sess with this CID, or NULL. One that is closing is still found, a lost one is not. */
 struct isc_conn *isc_sess_find(const struct isc_sess *sess, uint16_t cid);
 /**
  * isc_sess_keep(), isc_sess_put() - The session outlives its last connection until it is put: a connection that takes the
@@ -477,8 +499,13 @@ struct isc_conn *isc_sess_find(const struct isc_sess *sess, uint16_t cid);
  */
 void isc_sess_keep(struct isc_sess *sess);
 void isc_sess_put(struct isc_sess *sess);
-/** isc_sess_conns() - Return: how many connections it has */
+/** isc_sess_conns() - Return: how many connections it has, lost ones not counted */
 unsigned isc_sess_conns(const struct isc_sess *sess);
+/** isc_connections_max() - How many connections a session may have: at level 2 a second one, to clean up the first (6.3.4) */
+static inline uint32_t isc_connections_max(const struct isc_params *p)
+{
+	return p->erl == 2 && p->max_connections < 2 ? 2 : p->max_connections;
+}
 /** isc_conn_tasks() - Return: tasks not released yet */
 unsigned isc_conn_tasks(const struct isc_conn *conn);
 
@@ -581,7 +608,7 @@ void isc_login_admit(struct isc_conn *conn, uint16_t tsih);
 /**
  * isc_login_join() - Let the parked login in as a further connection of @sess (6.3.1)
  * The server has found @sess by the TSIH, and ended an older connection with the same CID (connection reinstatement,
- * 6.3.4). What differs from the session's ports, is one connection too many or a CID in use is refused here.
+ * 6.3.4): freed it, or lost it, and then its tasks may be reassigned from now on. What differs from the session's ports, is one connection too many or a CID in use is refused here.
  * Return: ISC_LOGIN_SUCCESS, or the status it was refused with.
  */
 enum isc_login_status isc_login_join(struct isc_conn *conn, struct isc_sess *sess);

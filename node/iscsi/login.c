@@ -415,7 +415,7 @@ static enum isc_login_status check_join(const struct isc_conn *c, const struct i
 		return ISC_LOGIN_AUTH_FAILED;
 	if (isc_sess_find(s, c->login.cid))
 		return ISC_LOGIN_NOT_INCLUDED;
-	return s->n_conns < s->params.max_connections ? ISC_LOGIN_SUCCESS : ISC_LOGIN_TOO_MANY_CONNS;
+	return s->n_conns < isc_connections_max(&s->params) ? ISC_LOGIN_SUCCESS : ISC_LOGIN_TOO_MANY_CONNS;
 }
 
 /* The session's, but what 13 has for each connection */
@@ -447,6 +447,7 @@ enum isc_login_status isc_login_join(struct isc_conn *c, struct isc_sess *s)
 		return ISC_LOGIN_OUT_OF_RESOURCES;
 	}
 	isc_sess_join(s, c);
+	isc_lost_cleaned(s, c->login.cid);
 	enter(c);
 	return ISC_LOGIN_SUCCESS;
 }

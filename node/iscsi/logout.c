@@ -3,11 +3,12 @@
  * logout.c - Logout (RFC 7143 11.14, 11.15): close the session, this connection, or another one of the session
  *
  * What is to be closed takes nothing more, and what it brought ahead of its turn was never received (11.14). The server
- * ends connections and tasks; a connection that closes itself does so with the response.
+ * ends connections and tasks; a connection that closes itself does so with the response. At error recovery level 2 a
+ * connection can be removed for recovery: its tasks then wait to be reassigned (lost.c), also if it was lost before.
  */
 #include <stdlib.h>
 
-#include "node/iscsi/priv.h"
+#include "node/iscsi/recover.h"
 
 static uint8_t reason_of(const struct pdu *p)
 {
@@ -40,16 +41,18 @@ static void no_more(struct isc_conn *c)
 		isc_conn_set_state(c, CONN_LOGOUT);
 }
 
-static void ask(struct isc_conn *c, const struct pdu *p, struct isc_conn *victim, bool session)
+static void ask(struct isc_conn *c, const struct pdu *p, struct isc_conn *victim)
 {
 	struct isc_logout *lo = calloc(1, sizeof(*lo));
+	bool session = reason_of(p) == LOGOUT_SESSION;
 	struct isc_conn *each;
 
 	if (!lo) {
 		isc_conn_close(c, ISC_CLOSE_RESOURCES, "out of memory for a logout");
 		return;
 	}
-	*lo = (struct isc_logout){ .conn = c, .victim = victim, .session = session, .itt = pdu_itt(p->bhs) };
+	*lo = (struct isc_logout){ .conn = c, .victim = victim, .session = session, .itt = pdu_itt(p->bhs),
+				   .recovery = reason_of(p) == LOGOUT_RECOVERY };
 	list_add_tail(&c->logouts, &lo->node);
 	no_more(victim);
 	if (session)
@@ -61,15 +64,18 @@ static void ask(struct isc_conn *c, const struct pdu *p, struct isc_conn *victim
 static void logout_run(struct isc_conn *c, const struct pdu *p)
 {
 	struct isc_conn *victim = c;
+	uint16_t cid = get_be16(p->bhs + O_LOGOUT_CID);
 
-	if (reason_of(p) == LOGOUT_CONNECTION)
-		victim = isc_sess_find(c->sess, get_be16(p->bhs + O_LOGOUT_CID));
-	if (reason_of(p) == LOGOUT_RECOVERY)
+	if (reason_of(p) != LOGOUT_SESSION)
+		victim = isc_sess_find(c->sess, cid);
+	if (!victim)
+		victim = isc_lost_conn(c->sess, cid);
+	if (reason_of(p) == LOGOUT_RECOVERY && c->params.erl < 2)
 		logout_answer(c, pdu_itt(p->bhs), ISC_LOGOUT_NO_RECOVERY);
 	else if (!victim)
 		logout_answer(c, pdu_itt(p->bhs), ISC_LOGOUT_NO_CID);
 	else
-		ask(c, p, victim, reason_of(p) == LOGOUT_SESSION);
+		ask(c, p, victim);
 }
 
 const struct op isc_op_logout = { .numbered = true, .discovery = true, .check = logout_check, .run = logout_run };
@@ -78,14 +84,26 @@ void isc_logout_complete(struct isc_logout *lo, enum isc_logout_response respons
 {
 	struct isc_conn *c = lo->conn;
 
+	if (lo->recovery && lo->victim && response == ISC_LOGOUT_DONE)
+		lo->victim->cleaned = true;
 	if (c) {
 		list_del(&lo->node);
 		if (c->state != CONN_CLOSING)
 			logout_answer(c, lo->itt, response);
 		if (lo->victim == c)
-			isc_conn_close(c, ISC_CLOSE_LOGOUT, "logout");
+			isc_conn_close(c, lo->recovery ? ISC_CLOSE_RECOVERY : ISC_CLOSE_LOGOUT, "logout");
 	}
 	free(lo);
+}
+
+void isc_logout_orphan(struct isc_conn *c)
+{
+	struct isc_logout *lo;
+
+	while ((lo = list_first(&c->logouts, struct isc_logout, node))) {
+		list_del(&lo->node);
+		lo->conn = NULL;
+	}
 }
 
 /* @c ends: its logouts are answered to nobody; others' that were to close it have it closed */
@@ -94,10 +112,7 @@ void isc_logout_drop(struct isc_conn *c)
 	struct isc_logout *lo;
 	struct isc_conn *each;
 
-	while ((lo = list_first(&c->logouts, struct isc_logout, node))) {
-		list_del(&lo->node);
-		lo->conn = NULL;
-	}
+	isc_logout_orphan(c);
 	if (!c->sess)
 		return;
 	list_for_each(each, &c->sess->conns, link)

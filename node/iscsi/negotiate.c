@@ -193,6 +193,8 @@ static uint32_t late_result(const struct neg *n, enum key_id id)
 
 	if (id == K_TIME2WAIT)
 		return n->time2wait_as_is ? ours : MAX(theirs, ours);
+	if (id == K_TIME2RETAIN && !(n->agreed[K_ERL] && n->num[K_ERL] == 2))  /* nothing is retained */
+		return 0;
 	if (n->agreed[K_MAX_BURST])  /* 13.14 */
 		ours = MIN(ours, n->num[K_MAX_BURST]);
 	return MIN(theirs, ours);

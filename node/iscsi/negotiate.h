@@ -93,7 +93,7 @@ enum neg_result isc_neg_key(struct neg *n, const char *key, const char *value, s
 
 /**
  * isc_neg_close() - After the last key of a request: the answers to keys that depend on others, or on who asks
- * (FirstBurstLength on MaxBurstLength, DefaultTime2Wait on n->time2wait_as_is)
+ * (FirstBurstLength on MaxBurstLength, DefaultTime2Wait on n->time2wait_as_is, DefaultTime2Retain on ErrorRecoveryLevel)
  */
 void isc_neg_close(struct neg *n, struct text *out);
 

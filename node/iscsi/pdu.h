@@ -84,6 +84,7 @@ enum {
 	/* 11.5, 11.6 Task Management */
 	O_TMF_REF_ITT = 20,
 	O_TMF_REF_CMDSN = 32,
+	O_TMF_EXP_DATASN = 36,
 	O_TMF_RESPONSE = 2,
 	O_TMF_INFO = 8,
 	/* 11.7 Data-Out, Data-In; 11.8 R2T */

@@ -20,9 +20,12 @@ struct retain;
  *    CONN_PARKED    Operations: isc_login_admit(), isc_login_refuse(). Caveats: nothing may be received
  *    CONN_FULL      Operations: everything
  *    CONN_LOGOUT    Operations: answers of running tasks, isc_logout_complete(). Caveats: received PDUs are dropped
- *    CONN_CLOSING   Operations: sending what is queued. Caveats: nothing is received; tasks complete without answer
+ *    CONN_CLOSING   Operations: sending what is queued. Caveats: nothing is received; tasks complete without answer, or
+ *                   (error recovery level 2) wait with it
+ *    CONN_LOST      Operations: isc_conn_free(), TASK REASSIGN from another connection (lost.c). Caveats: nothing is sent or
+ *                   received; it is one of sess->lost, not of sess->conns
  */
-enum conn_state { CONN_LOGIN, CONN_PARKED, CONN_FULL, CONN_LOGOUT, CONN_CLOSING };
+enum conn_state { CONN_LOGIN, CONN_PARKED, CONN_FULL, CONN_LOGOUT, CONN_CLOSING, CONN_LOST };
 
 /* ---- task.c ---- */
 
@@ -48,6 +51,8 @@ void isc_task_init(struct isc_task *t, struct isc_conn *c, uint32_t itt, bool im
 struct isc_task *isc_task_find(struct isc_sess *s, uint32_t itt);
 /* isc_task_find_kept() - On this connection, also one that is over: the last with this tag */
 struct isc_task *isc_task_find_kept(struct isc_conn *c, uint32_t itt);
+/* isc_task_find_last() - On any connection, also a lost one, and also one that is over: the last with this tag */
+struct isc_task *isc_task_find_last(struct isc_sess *s, uint32_t itt);
 /* isc_data_coming() - Data of this task is on its way from the initiator */
 bool isc_data_coming(const struct isc_task *t);
 /* isc_task_start() - Its CmdSN's turn has come */
@@ -85,10 +90,11 @@ enum { TASK_BUCKETS = 64 };
  *  its turn in it, the index of tasks by ITT, and task management requests under way.
  *  A connection owns (struct isc_conn): bytes in and out, StatSN, transfer tags, digests and segment lengths, its tasks
  *  (connection allegiance, 4.2.2.1) and logouts. Links from here to a connection (slots, by_itt, tmfs) end with it.
- *  Lives from isc_login_admit() until its last connection is freed, or until isc_sess_put() if that is later.
+ *  Lives from isc_login_admit() until its last connection is freed (a lost one too), or until isc_sess_put() if that is later.
  */
 struct isc_sess {
 	struct list conns;            /* struct isc_conn.link, oldest first */
+	struct list lost;             /* likewise, in CONN_LOST, newest first */
 	unsigned n_conns;
 	bool kept;                    /* isc_sess_keep() */
 	struct isc_login who;         /* of the leading connection: initiator, isid, target, tpgt, tsih count */
@@ -109,6 +115,8 @@ struct isc_sess *isc_sess_new(struct isc_conn *c);
 void isc_sess_join(struct isc_sess *s, struct isc_conn *c);
 /* isc_sess_leave() - @c ends. The last one frees the session */
 void isc_sess_leave(struct isc_conn *c);
+/* isc_sess_lose() - @c takes no part in it any more, but stays: sess->lost */
+void isc_sess_lose(struct isc_conn *c);
 /* isc_sess_discard() - Requests of @c that wait for their turn were never received (11.14): their CmdSNs are holes again */
 void isc_sess_discard(struct isc_conn *c);
 enum order isc_sess_order(const struct isc_sess *s, uint32_t cmdsn, bool immediate);
@@ -187,6 +195,7 @@ struct ctl {
 	struct isc_txn tx;
 	bool statsn;                  /* StatSN is to be advanced */
 	bool kept;                    /* retain.c has it */
+	bool reassigns;               /* the response to TASK REASSIGN: its R2Ts wait for it */
 	unsigned refs;                /* PDUs of it that are queued or made and not wholly sent */
 	uint8_t bhs[BHS_LEN];
 	uint32_t len;
@@ -213,7 +222,8 @@ struct tx {
 	size_t sent;                  /* bytes of ring[head] that are gone */
 	size_t built;                 /* bytes in the ring, sent ones not counted */
 	size_t backlog;               /* bytes of control PDUs queued */
-	bool told;                    /* ops->tx_ready() was called, isc_tx_iov() has not given 0 since */
+	bool told;                    /* ops->tx_ready() was called, isc_tx_iov() has not given 0 since; or nobody is to hear */
+	unsigned reassigns;           /* responses to TASK REASSIGN in the queue: no R2T before them (11.5.1) */
 	struct txpdu ring[TX_RING];
 };
 
@@ -254,6 +264,8 @@ void isc_tmf_ready(struct isc_sess *s);
 
 /* ---- logout.c ---- */
 void isc_logout_drop(struct isc_conn *c);
+/* isc_logout_orphan() - Logouts that came on @c are answered to nobody */
+void isc_logout_orphan(struct isc_conn *c);
 
 /* ---- conn.c ---- */
 enum { GONE_MAX = 32 };
@@ -264,6 +276,8 @@ struct isc_conn {
 	struct isc_config cfg;
 	enum conn_state state;
 	bool closed;                  /* ops->closing() was called */
+	bool recovers;                /* CONN_CLOSING: its tasks will wait for another connection */
+	bool cleaned;                 /* CONN_LOST: it was logged out for recovery, its tasks may be reassigned */
 	struct isc_sess *sess;        /* from the end of login on */
 	struct list link;             /* sess->conns */
 	struct login *lg;             /* until the login is over */

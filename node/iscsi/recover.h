@@ -19,6 +19,7 @@ struct kept {
 	struct isc_task *task;        /* its read data is still there */
 	struct ctl *ctl;              /* anything with a data segment that is no read data; else … */
 	uint8_t bhs[BHS_LEN];         /* … this header is all */
+	bool read;                    /* of a SCSI Response: there was read data */
 };
 
 struct retain {
@@ -45,6 +46,10 @@ void isc_retain_sent(struct isc_task *t);
 /* isc_retain_drop() - @t is released */
 void isc_retain_drop(struct isc_task *t);
 void isc_retain_ack(struct isc_conn *c, uint32_t exp_statsn);
+/* isc_retain_find() - Our answer to the command with this tag, if that was not acknowledged, or NULL */
+struct kept *isc_retain_find(const struct isc_conn *c, uint32_t itt);
+/* isc_kept_header() - Of a SCSI Response that is kept */
+static inline uint8_t *isc_kept_header(struct kept *k) { return k->ctl ? k->ctl->bhs : k->bhs; }
 /* isc_retain_knows() - Did we answer a command with this tag, and was that not acknowledged? */
 bool isc_retain_knows(const struct isc_conn *c, uint32_t itt);
 /* isc_retain_again() - Queue StatSNs @sn … @end - 1, which are kept */
@@ -72,6 +77,8 @@ void isc_build_last(struct isc_conn *c, struct isc_task *t, struct txpdu *out);
 void isc_task_again(struct isc_task *t, uint32_t sn, uint32_t end);
 /* isc_task_not_again() - Those before @sn are not needed, or cannot be had, any more */
 void isc_task_not_again(struct isc_task *t, uint32_t sn);
+/* isc_task_acked() - Data-Ins before @sn, which is not before t->base_sn, have arrived */
+void isc_task_acked(struct isc_task *t, uint32_t sn);
 /* isc_task_rewind() - R-Data: all that was not acknowledged once more, and a response with @tag */
 void isc_task_rewind(struct isc_task *t, uint32_t tag);
 
@@ -87,6 +94,30 @@ bool isc_lost_hopeless(struct isc_task *t);
  * Return: false: it was here before, ignore it */
 bool isc_lost_unsolicited(struct isc_task *t, uint32_t sn, uint32_t off);
 bool isc_lost_solicited(struct isc_task *t, struct isc_r2t *r, uint32_t sn, uint32_t off);
+
+/* ---- lost.c: connection recovery (error recovery level 2) ---- */
+
+/* isc_lost_conn() - The lost connection with this CID that was not logged out yet, or NULL */
+struct isc_conn *isc_lost_conn(const struct isc_sess *s, uint16_t cid);
+/* isc_lost_cleaned() - Those with this CID are logged out by a login with it (6.3.4) */
+void isc_lost_cleaned(struct isc_sess *s, uint16_t cid);
+/* isc_lost_done() - Has the initiator perhaps had the answer to @t, so that its tag may be used again? */
+bool isc_lost_done(const struct isc_task *t);
+/* isc_lost_forget() - The tag is used again: what there is of it on lost connections is not needed any more */
+void isc_lost_forget(struct isc_sess *s, uint32_t itt);
+
+/* struct lost - What a TASK REASSIGN means: one of both */
+struct lost {
+	struct isc_task *task;
+	struct kept *kept;            /* an answer that was sent, and perhaps lost; its task is over */
+};
+
+/* isc_lost_soon() - Its connection has logged out for recovery and is about to be lost: wait for that */
+bool isc_lost_soon(struct isc_sess *s, uint32_t itt);
+/* isc_lost_find() - @exp_datasn: as the request has it. Return: ISC_TMF_COMPLETE and *@ret, or why not */
+enum isc_tmf_response isc_lost_find(struct isc_sess *s, uint32_t itt, uint32_t exp_datasn, struct lost *ret);
+/* isc_lost_take() - @c goes on with it */
+void isc_lost_take(struct isc_conn *c, const struct lost *l, uint32_t exp_datasn);
 
 /* ---- data_out.c ---- */
 /* isc_r2t_done() - Nothing more is expected for it */

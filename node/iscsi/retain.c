@@ -189,6 +189,7 @@ void isc_retain_task(struct isc_conn *c, struct isc_task *t, const uint8_t *h)
 		return;
 	k = keep(c, t->statsn);
 	memcpy(k->bhs, h, BHS_LEN);
+	k->read = t->data_len;
 	if (k->ctl)
 		memcpy(k->ctl->bhs, h, BHS_LEN);  /* the second response after an R-Data SNACK */
 	keep_sense(c, t, h);
@@ -219,18 +220,23 @@ void isc_retain_sent(struct isc_task *t)
 		data_forget(t);
 }
 
-bool isc_retain_knows(const struct isc_conn *c, uint32_t itt)
+struct kept *isc_retain_find(const struct isc_conn *c, uint32_t itt)
 {
-	const struct retain *r = c->retain;
+	struct retain *r = c->retain;
 
 	for (uint32_t sn = r->from; sn != c->statsn; sn++) {
-		const struct kept *k = &r->slots[sn % ISC_RETAIN_MAX];
-		const uint8_t *h = k->ctl ? k->ctl->bhs : k->bhs;
+		struct kept *k = slot_of(r, sn);
+		const uint8_t *h = isc_kept_header(k);
 
 		if (pdu_opcode(h) == OP_SCSI_RSP && pdu_itt(h) == itt)
-			return true;
+			return k;
 	}
-	return false;
+	return NULL;
+}
+
+bool isc_retain_knows(const struct isc_conn *c, uint32_t itt)
+{
+	return isc_retain_find(c, itt);
 }
 
 /* ---- sending again ---- */

@@ -37,6 +37,7 @@ struct isc_sess *isc_sess_new(struct isc_conn *c)
 	if (!s)
 		return NULL;
 	list_init(&s->conns);
+	list_init(&s->lost);
 	list_init(&s->tmfs);
 	list_init(&s->tmf_wait);
 	for (size_t i = 0; i < TASK_BUCKETS; i++)
@@ -50,6 +51,11 @@ struct isc_sess *isc_sess_new(struct isc_conn *c)
 	return s;
 }
 
+static bool is_unused(const struct isc_sess *s)
+{
+	return s->n_conns == 0 && list_empty(&s->lost) && !s->kept;
+}
+
 void isc_sess_leave(struct isc_conn *c)
 {
 	struct isc_sess *s = c->sess;
@@ -58,10 +64,21 @@ void isc_sess_leave(struct isc_conn *c)
 		return;
 	c->sess = NULL;
 	list_del(&c->link);
-	if (--s->n_conns == 0 && !s->kept)
+	s->n_conns -= c->state != CONN_LOST;
+	if (is_unused(s))
 		free(s);
 	else
 		isc_sess_drain(s);  /* a TMF may have waited for what will not come any more */
+}
+
+void isc_sess_lose(struct isc_conn *c)
+{
+	struct isc_sess *s = c->sess;
+
+	list_del(&c->link);
+	s->n_conns--;
+	list_add(&s->lost, &c->link);
+	isc_sess_drain(s);
 }
 
 void isc_sess_keep(struct isc_sess *s)
@@ -72,7 +89,7 @@ void isc_sess_keep(struct isc_sess *s)
 void isc_sess_put(struct isc_sess *s)
 {
 	s->kept = false;
-	if (s->n_conns == 0)
+	if (is_unused(s))
 		free(s);
 }
 

@@ -116,7 +116,6 @@ static enum isc_reject rdata(struct isc_conn *c, const struct snack *s, const st
 static enum isc_reject data_ack(struct isc_conn *c, const struct snack *s, const struct pdu *p)
 {
 	struct isc_task *t = isc_task_find_kept(c, s->tag);
-	struct din d;
 
 	if (s->itt != TAG_NONE || s->run || !has_data(t) || !t->segment ||
 	    memcmp(t->lun, p->bhs + O_LUN, sizeof(t->lun)) != 0)
@@ -125,11 +124,7 @@ static enum isc_reject data_ack(struct isc_conn *c, const struct snack *s, const
 		return ISC_REJECT_INVALID_SNACK;
 	if (sn_before(s->begin, t->base_sn))  /* cut otherwise since: not worth the memory of how */
 		return 0;
-	d = isc_din_at(c, t, s->begin);
-	t->acked_sn = t->base_sn = s->begin;
-	t->acked_off = t->base_off = d.off;
-	t->acked_burst = t->base_burst = d.burst;
-	isc_task_not_again(t, s->begin);
+	isc_task_acked(t, s->begin);
 	return 0;
 }
 

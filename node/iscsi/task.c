@@ -61,6 +61,16 @@ struct isc_task *isc_task_find_kept(struct isc_conn *c, uint32_t itt)
 	return NULL;
 }
 
+struct isc_task *isc_task_find_last(struct isc_sess *s, uint32_t itt)
+{
+	struct isc_task *t;
+
+	list_for_each(t, &s->by_itt[bucket(itt)], hash)
+		if (t->itt == itt)
+			return t;
+	return NULL;
+}
+
 static void stash_free(struct isc_task *t)
 {
 	if (t->stash && t->conn)
@@ -137,7 +147,8 @@ static void fault_answer(struct isc_task *t)
 static void task_send(struct isc_task *t)
 {
 	t->state = TASK_SEND;
-	isc_tx_task(t);
+	if (!t->conn->recovers)  /* else it waits for another connection */
+		isc_tx_task(t);
 }
 
 /* TASK_COLLECT: ask for more, or hand over */
@@ -246,7 +257,7 @@ static void task_forsaken(struct isc_task *t)
 
 static bool is_forsaken(const struct isc_task *t)
 {
-	return t->aborted || t->state == TASK_ORPHAN || t->conn->state == CONN_CLOSING;
+	return t->aborted || t->state == TASK_ORPHAN || (t->conn->state == CONN_CLOSING && !t->conn->recovers);
 }
 
 void isc_task_expect_data(struct isc_task *t, void *buf, uint32_t len)

@@ -11,7 +11,7 @@
  */
 #include <stdlib.h>
 
-#include "node/iscsi/priv.h"
+#include "node/iscsi/recover.h"
 #include "node/util/util.h"
 
 static enum isc_reject tmf_check(struct isc_conn *c, const struct pdu *p)
@@ -23,14 +23,21 @@ static enum isc_reject tmf_check(struct isc_conn *c, const struct pdu *p)
 	return 0;
 }
 
-static void tmf_answer_info(struct isc_conn *c, uint32_t itt, enum isc_tmf_response response, const uint8_t info[3])
+static struct ctl *tmf_response(uint32_t itt, enum isc_tmf_response response)
 {
 	struct ctl *ctl = isc_ctl_new(OP_TMF_RSP, PDU_FINAL, itt, 0);
 
-	if (ctl) {
+	if (ctl)
 		ctl->bhs[O_TMF_RESPONSE] = (uint8_t)response;
+	return ctl;
+}
+
+static void tmf_answer_info(struct isc_conn *c, uint32_t itt, enum isc_tmf_response response, const uint8_t info[3])
+{
+	struct ctl *ctl = tmf_response(itt, response);
+
+	if (ctl)
 		memcpy(ctl->bhs + O_TMF_INFO, info, 3);
-	}
 	isc_ctl_send(c, ctl, true);
 }
 
@@ -107,8 +114,10 @@ static void abort_task(struct isc_conn *c, const struct pdu *p)
 /* May commands before it still come? */
 static bool must_wait(const struct isc_tmf *tmf)
 {
-	const struct isc_sess *s = tmf->conn->sess;
+	struct isc_sess *s = tmf->conn->sess;
 
+	if (tmf->fn == ISC_TMF_TASK_REASSIGN)
+		return isc_lost_soon(s, tmf->ref_itt);
 	return tmf->immediate && s->n_conns > 1 && sn_in(tmf->cmdsn - 1, s->exp_cmdsn, s->max_cmdsn);
 }
 
@@ -132,12 +141,38 @@ static void abort_many(struct isc_conn *c, const struct pdu *p)
 	isc_tmf_ready(c->sess);
 }
 
+/* The response is sent before anything of the task is (11.5.1) */
+static void reassign(struct isc_tmf *tmf)
+{
+	struct isc_conn *c = tmf->conn;
+	struct lost lost = { .task = NULL };
+	enum isc_tmf_response response = ISC_TMF_REJECTED;  /* it has been logged out meanwhile */
+	struct ctl *ctl;
+
+	c->sess->immediate -= tmf->immediate;
+	if (c->state == CONN_FULL)
+		response = isc_lost_find(c->sess, tmf->ref_itt, tmf->exp_datasn, &lost);
+	ctl = tmf_response(tmf->itt, response);
+	if (ctl && response == ISC_TMF_COMPLETE) {
+		ctl->reassigns = true;
+		c->tx.reassigns++;
+	}
+	isc_ctl_send(c, ctl, true);
+	if (ctl && response == ISC_TMF_COMPLETE)
+		isc_lost_take(c, &lost, tmf->exp_datasn);
+	free(tmf);
+}
+
 void isc_tmf_ready(struct isc_sess *s)
 {
 	struct isc_tmf *tmf;
 
 	while ((tmf = list_first(&s->tmf_wait, struct isc_tmf, node)) && !must_wait(tmf)) {
 		list_del(&tmf->node);
+		if (tmf->fn == ISC_TMF_TASK_REASSIGN) {
+			reassign(tmf);
+			continue;
+		}
 		unhold(tmf);  /* on the only connection that is left, holes may remain */
 		tmf_ask(tmf);
 	}
@@ -160,10 +195,22 @@ static void query_task(struct isc_conn *c, const struct pdu *p)
 	tmf_ask(tmf);
 }
 
-/* There is no task to take over at error recovery level 0 */
+/* 7.2.2. A connection that has just logged itself out still has to send the response, and is waited for */
 static void task_reassign(struct isc_conn *c, const struct pdu *p)
 {
-	tmf_answer(c, pdu_itt(p->bhs), ISC_TMF_NO_REASSIGN);
+	struct isc_tmf *tmf;
+
+	if (c->params.erl < 2) {
+		tmf_answer(c, pdu_itt(p->bhs), ISC_TMF_NO_REASSIGN);
+		return;
+	}
+	tmf = tmf_new(c, p);
+	if (!tmf)
+		return;
+	tmf->ref_itt = get_be32(p->bhs + O_TMF_REF_ITT);
+	tmf->exp_datasn = get_be32(p->bhs + O_TMF_EXP_DATASN);
+	list_add_tail(&c->sess->tmf_wait, &tmf->node);
+	isc_tmf_ready(c->sess);
 }
 
 static void (*const functions[])(struct isc_conn *c, const struct pdu *p) = {

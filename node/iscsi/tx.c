@@ -124,6 +124,7 @@ static void build_ctl(struct isc_conn *c, struct ctl *ctl, struct txpdu *out)
 	isc_tx_sns(c, ctl->bhs, ctl->statsn);
 	if (ctl->statsn)
 		isc_retain_ctl(c, ctl, c->statsn - 1);
+	c->tx.reassigns -= ctl->reassigns;
 	memcpy(out->head, ctl->bhs, BHS_LEN);
 	out->data = ctl->data;
 	out->data_len = ctl->len;
@@ -193,7 +194,7 @@ static void build_next_answer(struct isc_conn *c, struct txpdu *out)
 static bool build(struct isc_conn *c)
 {
 	struct tx *tx = &c->tx;
-	bool r2t = !list_empty(&tx->r2tq) && c->state == CONN_FULL;
+	bool r2t = !list_empty(&tx->r2tq) && c->state == CONN_FULL && !tx->reassigns;
 	struct txpdu *out = &tx->ring[tx->tail % TX_RING];
 
 	if (tx->tail - tx->head == TX_RING || tx->built >= TX_AHEAD || (!r2t && list_empty(&tx->queue)))

@@ -9,7 +9,7 @@
 #define MUST(x) do { if (!(x)) abort(); } while (0)
 enum { DATA_MAX = 1 << 20, CMD_READ10 = 0x28, CMD_WRITE10 = 0x2a };
 
-enum { SIDES = 2 };
+enum { SIDES = 2, LOST_MAX = 3 };
 
 struct fuzz {
 	unsigned options;
@@ -18,6 +18,7 @@ struct fuzz {
 		struct isc_conn *c;   /* NULL: not there */
 		bool closed;
 	} side[SIDES];
+	struct isc_conn *lost[LOST_MAX]; /* oldest first */
 	struct isc_sess *sess;        /* kept from the first login on */
 	struct list tasks, tmfs;      /* the server's move, oldest first */
 	struct list logouts;
@@ -119,6 +120,11 @@ static void op_data_ready(struct isc_task *it)
 	server_move(t);
 }
 
+static void op_moved(struct isc_task *it, struct isc_conn *old)
+{
+	MUST(it->conn && it->conn != old && isc_conn_full_feature(it->conn));
+}
+
 static void op_tmf(struct isc_tmf *tmf)
 {
 	struct ftmf *m = calloc(1, sizeof(*m));
@@ -212,7 +218,7 @@ static void logout_done(struct flogout *l)
 static void op_nothing(struct isc_conn *c) { (void)c; }
 
 static const struct isc_ops ops = {
-	.task_alloc = op_alloc, .task_release = op_release, .task_keep = op_keep, .command = op_command, .data_ready = op_data_ready,
+	.task_alloc = op_alloc, .task_release = op_release, .task_keep = op_keep, .task_moved = op_moved, .command = op_command, .data_ready = op_data_ready,
 	.tmf = op_tmf, .lookup = op_lookup, .chap = op_chap, .login_done = op_login_done,
 	.send_targets = op_send_targets, .logout = op_logout, .nop_reply = op_nothing, .random = op_random,
 	.tx_ready = op_nothing, .closing = op_closing,
@@ -304,14 +310,33 @@ static void conn_new(struct side *s)
 	cfg.window = 8;
 	cfg.max_recv_dsl = 8192;
 	cfg.max_connections = SIDES;
+	cfg.max_erl = 2;
 	s->closed = false;
 	s->c = isc_conn_new(&ops, &cfg, s);
 	MUST(s->c);
 }
 
-static void conn_drop(struct side *s)
+static void lost_free(struct fuzz *f)
 {
-	isc_conn_free(s->c);
+	isc_conn_free(f->lost[0]);
+	memmove(f->lost, f->lost + 1, sizeof(f->lost) - sizeof(f->lost[0]));
+	f->lost[LOST_MAX - 1] = NULL;
+}
+
+static void conn_drop(struct side *s, bool lose)
+{
+	struct fuzz *f = s->f;
+	unsigned i = 0;
+
+	if (lose && isc_conn_lose(s->c)) {
+		if (f->lost[LOST_MAX - 1])
+			lost_free(f);
+		while (f->lost[i])
+			i++;
+		f->lost[i] = s->c;
+	} else {
+		isc_conn_free(s->c);
+	}
 	s->c = NULL;
 }
 
@@ -371,7 +396,7 @@ static void act(struct fuzz *f, unsigned what, unsigned arg, size_t n)
 
 	arg &= 7;
 	if (what == STEP_DROP && s->c)
-		conn_drop(s);
+		conn_drop(s, n & 1);
 	if (what == STEP_DROP && arg)
 		further(s);
 	if (!s->c)
@@ -420,7 +445,9 @@ static void end(struct fuzz *f)
 
 	for (int i = 0; i < SIDES; i++)
 		if (f->side[i].c)
-			conn_drop(&f->side[i]);
+			conn_drop(&f->side[i], false);
+	while (f->lost[0])
+		lost_free(f);
 	while ((t = list_first(&f->tasks, struct ftask, node))) {
 		MUST(!t->t.conn);
 		answer(t);

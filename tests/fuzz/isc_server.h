@@ -22,7 +22,8 @@ enum fuzz_step {
 	STEP_LOGOUT,                  /* the logout is complete */
 	STEP_UNASKED,                 /* NOP-In, or with @arg Async Message */
 	STEP_TICK,                    /* a sequence timeout, or with @arg a shortage of memory */
-	STEP_DROP,                    /* the connection ends; with @arg another one takes its place */
+	STEP_DROP,                    /* the connection ends; with @arg another one takes its place. An odd number: its tasks
+				       * wait for another one, where there is error recovery */
 };
 
 enum fuzz_option {

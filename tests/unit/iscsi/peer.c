@@ -72,6 +72,12 @@ static bool op_keep(struct isc_task *it)
 	return !p->no_keep;
 }
 
+static void op_moved(struct isc_task *it, struct isc_conn *old)
+{
+	assert_ptr_not_equal(it->conn, old);
+	peer_of(it->conn)->moves++;
+}
+
 static void do_fail(struct ptask *t)
 {
 	static const uint8_t sense[18] = { 0x70, [2] = 5, [7] = 10, [12] = 0x20 };
@@ -209,7 +215,8 @@ static void op_closing(struct isc_conn *c, enum isc_close why, const char *what)
 }
 
 const struct isc_ops peer_ops = {
-	.task_alloc = op_alloc, .task_release = op_release, .task_keep = op_keep, .command = op_command,
+	.task_alloc = op_alloc, .task_release = op_release, .task_keep = op_keep, .task_moved = op_moved,
+	.command = op_command,
 	.data_ready = op_data_ready, .tmf = op_tmf, .lookup = op_lookup, .chap = op_chap, .login_done = op_login_done,
 	.send_targets = op_send_targets, .logout = op_logout, .nop_reply = op_nop_reply, .random = op_random,
 	.tx_ready = op_tx_ready, .closing = op_closing,

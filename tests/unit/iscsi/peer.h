@@ -42,7 +42,7 @@ struct peer {
 	unsigned n_users, chaps;      /* chaps: how often it was asked for one */
 	const char *const *targets;   /* what SendTargets lists, NULL at the end */
 	/* what it was told */
-	unsigned keeps, allocs, releases, commands, readies, tmfs, lookups, logins, logouts, nop_replies, closings, tx_readies;
+	unsigned keeps, moves, allocs, releases, commands, readies, tmfs, lookups, logins, logouts, nop_replies, closings, tx_readies;
 	struct ptask *task[PEER_TASKS]; /* by order of command(); NULL when released */
 	uint32_t received[PEER_TASKS];
 	uint32_t cmdsn_log[PEER_TASKS];
