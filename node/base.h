@@ -28,6 +28,7 @@
 #define TX_IOV 68                        /* a send: 32 reads and more, 22 PDUs with all their parts */
 #define FLUSH_TIMEOUT_US 5000000u        /* an initiator gets this long to read our last words */
 #define STALL_TIMEOUT_US 60000000u       /* and this long to read anything at all */
+#define LOST_CONNS_MAX 8u               /* connections of a session that wait for recovery; the oldest gives way */
 #define LU_UAS_MAX 1024u                 /* unit attentions on record, a logical unit; the oldest gives way */
 #define LOGS_MAX 256u                    /* log lines a reactor has on their way */
 

@@ -8,6 +8,8 @@
  *
  * End: conn_close() takes requests back from the kernel; when it has none, the library gives up its tasks and the
  * socket is closed; when the last task is gone, the control thread is told, and answers with the permission to free.
+ * At error recovery level 2 conn_lose() stops half-way: the socket is closed, the library keeps the tasks, and the rest
+ * follows when nobody may ask for them any more.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -21,7 +23,7 @@
 
 static const char *const state_names[] = {
 	[CONN_LOGIN] = "login", [CONN_PARKED] = "parked", [CONN_FULL] = "full", [CONN_QUIESCED] = "quiesced",
-	[CONN_FLUSHING] = "flushing", [CONN_DYING] = "dying", [CONN_GONE] = "gone",
+	[CONN_FLUSHING] = "flushing", [CONN_DYING] = "dying", [CONN_LOST] = "lost", [CONN_GONE] = "gone",
 };
 _Static_assert(ARRAY_SIZE(state_names) == CONN_GONE + 1, "a name for each state");
 
@@ -110,7 +112,7 @@ static void rx_done(struct ring_op *op, int res, uint32_t flags)
 			if (c->rx_direct)
 				isc_rx_direct_done(c->isc, 0);
 		} else if (res <= 0) {
-			conn_close(c, CONN_END_FIN, res ? strerror(-res) : "closed by the initiator");
+			conn_lose(c, CONN_END_FIN, res ? strerror(-res) : "closed by the initiator");
 		} else {
 			c->rx_at_us = c->r->ring.now_us;
 			(void)feed(c, (size_t)res, flags);  /* an error has been reported by closing() */
@@ -142,7 +144,7 @@ static void conn_send(struct ring_work *w)
 	n = isc_tx_iov(c->isc, c->tx_iov, TX_IOV);
 	if (n == 0) {
 		if (c->state == CONN_FLUSHING)
-			conn_close(c, CONN_END_FIN, NULL);
+			conn_lose(c, CONN_END_FIN, NULL);
 		drain_conn_settled(c);
 		return;
 	}
@@ -165,7 +167,7 @@ static void tx_done(struct ring_op *op, int res, uint32_t flags)
 			isc_tx_done(c->isc, (size_t)res);
 			conn_rx_resume(c);
 		} else if (res != -EINTR && res != -EAGAIN) {
-			conn_close(c, CONN_END_FIN, res ? strerror(-res) : "cannot send");
+			conn_lose(c, CONN_END_FIN, res ? strerror(-res) : "cannot send");
 		}
 	}
 	if (c->state < CONN_DYING)
@@ -217,12 +219,14 @@ static void conn_tick(struct ring_timer *t)
 	struct conn *c = container_of(t, struct conn, timer);
 	uint64_t now = c->r->ring.now_us;
 
-	if (c->tx_busy && now - c->tx_at_us > STALL_TIMEOUT_US)
+	if (c->state == CONN_LOST)
+		conn_close(c, CONN_END_FIN, "nobody has taken its tasks over");
+	else if (c->tx_busy && now - c->tx_at_us > STALL_TIMEOUT_US)
 		session_drop_conn(c, "it reads nothing any more");
 	else if (c->state == CONN_LOGIN && now - c->since_us > c->r->view->login_timeout_us)
 		conn_close(c, CONN_END_RST, "login timeout");
 	else if (c->state == CONN_FLUSHING && now - c->flush_us > FLUSH_TIMEOUT_US)
-		conn_close(c, CONN_END_RST, NULL);
+		conn_lose(c, CONN_END_RST, NULL);
 	else if (c->state == CONN_FULL)
 		tick_full(c, now);
 	if (c->state < CONN_DYING)
@@ -239,7 +243,26 @@ static void cancel(struct conn *c, struct ring_op *op)
 	io_uring_sqe_set_data(sqe, NULL);
 }
 
+/* What was kept is not any more */
+static void end_lost(struct conn *c, const char *why)
+{
+	if (why)
+		rlog(c->r, LOG_INFO, "%s: lost connection ends: %s", c->name, why);
+	ring_timer_cancel(&c->timer);
+	conn_set_state(c, CONN_DYING);
+	ring_defer(&c->r->ring, &c->end_work);
+}
+
 void conn_close(struct conn *c, enum conn_end end, const char *why)
+{
+	c->recover = false;
+	if (c->state == CONN_LOST)
+		end_lost(c, why);
+	else
+		conn_lose(c, end, why);
+}
+
+void conn_lose(struct conn *c, enum conn_end end, const char *why)
 {
 	if (c->state >= CONN_DYING)
 		return;
@@ -265,6 +288,8 @@ static void close_socket(struct conn *c)
 	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 	int on = 1;
 
+	if (c->fd < 0)
+		return;
 	if (c->end == CONN_END_SILENT && setsockopt(c->fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)))
 		c->end = CONN_END_RST;
 	if (c->end == CONN_END_RST)
@@ -341,6 +366,32 @@ void conn_adopt_run(struct msg *m, void *reactor)
 	ring_defer(&r->ring, &c->tx_work);
 }
 
+/* ---- error recovery level 2: what belongs to its tasks outlives the socket ---- */
+
+void conn_lost_for(struct conn *c)
+{
+	const struct isc_params *p = isc_conn_params(c->isc);
+
+	ring_timer_set(&c->r->ring, &c->timer, ((uint64_t)p->time2wait + p->time2retain) * 1000000);
+}
+
+/* Return: false: there is nothing to be kept */
+static bool keep_lost(struct conn *c)
+{
+	if (!c->recover || !c->sess || !isc_conn_lose(c->isc))
+		return false;
+	conn_set_state(c, CONN_LOST);
+	close_socket(c);
+	list_del(&c->link);
+	list_add_tail(&c->r->conns, &c->link);  /* in order of loss: session.c */
+	rlog(c->r, LOG_INFO, "%s: %u tasks may be reassigned", c->name, c->n_tasks);
+	conn_lost_for(c);
+	c->msg_lost.run = registry_lost;
+	control_send(c->r->ctl, &c->msg_lost);
+	session_conn_gone(c);
+	return true;
+}
+
 /* The kernel has nothing of ours any more. */
 static void conn_end_run(struct ring_work *w)
 {
@@ -350,6 +401,8 @@ static void conn_end_run(struct ring_work *w)
 		move_out(c);
 		return;
 	}
+	if (c->state == CONN_LOST || (c->isc && keep_lost(c)))
+		return;
 	if (c->isc) {
 		isc_conn_free(c->isc);
 		c->isc = NULL;
@@ -385,6 +438,7 @@ void conn_finish(struct conn *c, const char *why)
 	if (c->state >= CONN_FLUSHING)
 		return;
 	rlog(c->r, LOG_INFO, "%s: connection ends: %s", c->name, why);
+	c->recover = false;
 	conn_set_state(c, CONN_FLUSHING);
 	c->flush_us = c->r->ring.now_us;
 	ring_defer(&c->r->ring, &c->tx_work);
@@ -397,6 +451,8 @@ static void cb_closing(struct isc_conn *isc, enum isc_close why, const char *wha
 	if (c->state >= CONN_FLUSHING)
 		return;
 	if (why == ISC_CLOSE_LOGOUT)
+		c->recover = false;
+	if (why == ISC_CLOSE_LOGOUT || why == ISC_CLOSE_RECOVERY)
 		rlog(c->r, LOG_INFO, "%s: logged out", c->name);
 	else
 		rlog(c->r, LOG_NOTICE, "%s: closing: %s", c->name, what);
@@ -414,6 +470,7 @@ void conn_quiesce(struct conn *c)
 	if (c->state != CONN_FULL)
 		return;
 	conn_set_state(c, CONN_QUIESCED);
+	c->recover = false;
 	list_del(&c->rx_wait);
 	if (c->rx_busy)
 		cancel(c, &c->rx_op);
@@ -467,6 +524,7 @@ const struct isc_ops conn_isc_ops = {
 	.task_alloc = task_alloc,
 	.task_release = task_release,
 	.task_keep = task_keep,
+	.task_moved = task_moved,
 	.command = exec_command,
 	.data_ready = exec_data_ready,
 	.tmf = tmf_request,

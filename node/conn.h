@@ -17,9 +17,10 @@
  *    CONN_QUIESCED  Operations: send. Nothing is read any more; tasks end, their answers are sent
  *    CONN_FLUSHING  Operations: send. The library has closed; last words are on their way
  *    CONN_DYING     the socket is being closed, then tasks drain. Nothing is sent any more
+ *    CONN_LOST      no socket; its tasks go on and wait for TASK REASSIGN (error recovery level 2), until the timer ends it
  *    CONN_GONE      no tasks left; the control thread has been told and frees it
  */
-enum conn_state { CONN_LOGIN, CONN_PARKED, CONN_FULL, CONN_QUIESCED, CONN_FLUSHING, CONN_DYING, CONN_GONE };
+enum conn_state { CONN_LOGIN, CONN_PARKED, CONN_FULL, CONN_QUIESCED, CONN_FLUSHING, CONN_DYING, CONN_LOST, CONN_GONE };
 
 /* How to close: FIN; RST; or without a word (TCP_REPAIR; RST where that is not permitted). */
 enum conn_end { CONN_END_FIN, CONN_END_RST, CONN_END_SILENT };
@@ -32,9 +33,10 @@ enum conn_end { CONN_END_FIN, CONN_END_RST, CONN_END_SILENT };
  *    LOGIN_MOVING     on its way to the reactor of its session. Caveats: nothing may be sent to it
  *    LOGIN_RECORDING  is being committed
  *    LOGIN_LIVE       admitted
+ *    LOGIN_LOST       its socket is gone, or on its way to be; its tasks wait to be reassigned, or it ends
  *    LOGIN_KILLED     refused, or is being closed by us; still there until it is gone
  */
-enum login_state { LOGIN_PARKED, LOGIN_WAIT_OLD, LOGIN_MOVING, LOGIN_RECORDING, LOGIN_LIVE, LOGIN_KILLED };
+enum login_state { LOGIN_PARKED, LOGIN_WAIT_OLD, LOGIN_MOVING, LOGIN_RECORDING, LOGIN_LIVE, LOGIN_LOST, LOGIN_KILLED };
 
 /* What a session keeps for each logical unit (I_T_L nexus). */
 struct itl {
@@ -62,6 +64,7 @@ struct conn {
 	enum conn_end end;
 	struct session *sess;        /* NULL until it is admitted */
 	bool moving;                 /* leaves this reactor as soon as the kernel has nothing of it */
+	bool recover;                /* the library may keep its tasks when the socket is closed */
 	unsigned n_tasks;            /* tasks with t->conn == this */
 	unsigned n_collecting;       /* of these, tasks whose write data is still to come */
 	unsigned n_held;             /* task management requests on their way */
@@ -92,7 +95,7 @@ struct conn {
 	uint16_t max_connections;    /* negotiated, if it is the leading one */
 	bool discovery;
 	bool registered;             /* the control thread knows it (msg_login was sent) */
-	struct msg msg_login, msg_gone, msg_free, msg_move;
+	struct msg msg_login, msg_lost, msg_gone, msg_free, msg_move;
 	/* control thread's; @r too, while LOGIN_MOVING */
 	struct list known;           /* control.conns, oldest first */
 	struct list of_session;      /* session.conns */
@@ -101,7 +104,8 @@ struct conn {
 	uint64_t since_ms;           /* CLOCK_REALTIME */
 	struct login_op *op;         /* while LOGIN_RECORDING */
 	bool on_record;              /* or about to be */
-	struct msg msg_kill;
+	bool lost;                   /* msg_lost has come */
+	struct msg msg_kill, msg_lose;
 	const char *kill_why;        /* NULL: not sent */
 	enum conn_end kill_end;
 };
@@ -148,6 +152,10 @@ void conn_new(struct reactor *r, struct group *g, int fd, uint64_t number,
 	      const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 /** conn_close() - [R] The connection ends now; harmless when it is ending already. @why: for the log, NULL: silent */
 void conn_close(struct conn *c, enum conn_end end, const char *why);
+/** conn_lose() - [R] Likewise, but not by anybody's wish: at error recovery level 2 its tasks stay for a while */
+void conn_lose(struct conn *c, enum conn_end end, const char *why);
+/** conn_lost_for() - [R] A lost connection stays for DefaultTime2Wait + DefaultTime2Retain from now on */
+void conn_lost_for(struct conn *c);
 /** conn_finish() - [R] Send what is to be sent, then close */
 void conn_finish(struct conn *c, const char *why);
 /** conn_quiesce() - [R] Stop reading */
@@ -171,8 +179,10 @@ void session_begin(struct session *s, struct conn *leading);
 void session_end_run(struct msg *m, void *reactor);
 /** session_logout() - ops->logout */
 void session_logout(struct isc_logout *lo);
-/** session_conn_gone() - A connection of a session is gone, with all its tasks */
+/** session_conn_gone() - A connection of a session is gone, with all its tasks; or is lost, and its tasks are left */
 void session_conn_gone(struct conn *c);
+/** session_rejoined() - A CID has logged in again: those lost with it wait from now on for their tasks to be reassigned */
+void session_rejoined(struct session *s, uint16_t cid);
 /**
  * session_expel() - The initiator has no business here any more: Async Message 3 on an admitted connection, then its end
  * (the caller does the same to the others of the session)

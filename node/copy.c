@@ -69,7 +69,7 @@ static struct sc_ctx ctx_of(const struct task *t, unsigned cscd)
 {
 	struct rlu *l = cscd <= SC_COPY_SELF ? t->copy->cscd[cscd] : NULL;
 
-	return (struct sc_ctx){ .tgt = &t->conn->sess->sc, .nexus = &t->conn->nexus, .lu = l ? &l->sc : NULL,
+	return (struct sc_ctx){ .tgt = &t->sess->sc, .nexus = &t->sess->nexus, .lu = l ? &l->sc : NULL,
 				.itl = l ? &t->copy->roles[cscd] : NULL };
 }
 
@@ -281,7 +281,7 @@ static bool begin(struct task *t)
 {
 	struct copy *cp = t->copy;
 
-	cp->slot = sc_copy_begin(t->conn->sess->copies, &t->op);
+	cp->slot = sc_copy_begin(t->sess->copies, &t->op);
 	if (!cp->slot) {
 		end(t);
 		return false;
@@ -314,7 +314,7 @@ static void go_on(struct task *t)
 
 void copy_start(struct task *t)
 {
-	struct session *s = t->conn->sess;
+	struct session *s = t->sess;
 
 	if (t->copy) {
 		go_on(t);

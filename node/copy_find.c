@@ -16,8 +16,8 @@ static bool usable(const struct task *t, const struct rlu *l)
 
 static struct rlu *find_here(const struct task *t, unsigned cscd)
 {
-	for (unsigned k = 0; k < t->conn->sess->n_itl; k++) {
-		struct rlu *l = t->conn->sess->itl[k]->lu;
+	for (unsigned k = 0; k < t->sess->n_itl; k++) {
+		struct rlu *l = t->sess->itl[k]->lu;
 
 		if (usable(t, l) && sc_copy_designates(&t->op.copy, cscd, &l->sc))
 			return l;

@@ -64,7 +64,7 @@ static void on_reactor(struct call *call, struct reactor *r)
 			settle(c);
 		if (d->kind == DRAIN_QUIESCE && c->state == CONN_FULL)
 			conn_quiesce(c);
-		else if (d->kind == DRAIN_QUIESCE && c->state < CONN_FULL)
+		else if (d->kind == DRAIN_QUIESCE && (c->state < CONN_FULL || c->state == CONN_LOST))
 			conn_close(c, CONN_END_RST, "the group is being moved");
 		else if (d->kind == DRAIN_CLOSE)
 			conn_close(c, d->end, d->why);

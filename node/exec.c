@@ -16,11 +16,11 @@
 struct sc_ctx task_ctx(const struct task *t)
 {
 	return (struct sc_ctx){
-		.tgt = &t->conn->sess->sc,
-		.nexus = &t->conn->nexus,
+		.tgt = &t->sess->sc,
+		.nexus = &t->sess->nexus,
 		.lu = t->lu ? &t->lu->sc : NULL,
 		.itl = t->itl ? &t->itl->sc : NULL,
-		.copies = t->conn->sess->copies,
+		.copies = t->sess->copies,
 	};
 }
 
@@ -56,8 +56,8 @@ static void first_io(struct task *t)
 	if (!f)
 		return;
 	f->msg.run = first_io_run;
-	f->group = t->conn->group;
-	memcpy(f->initiator, t->conn->nexus.initiator, sizeof(f->initiator));
+	f->group = t->sess->group;
+	memcpy(f->initiator, t->sess->nexus.initiator, sizeof(f->initiator));
 	control_send(t->r->ctl, &f->msg);
 }
 
@@ -77,7 +77,7 @@ void exec_done(struct task *t)
 	if (t->r->tell_first_io && t->op.status == SC_GOOD && t->step)
 		first_io(t);
 	if (t->op.status == SC_GOOD && t->op.flags & SC_LUNS_REPORTED)
-		luns_reported(t->conn->sess);
+		luns_reported(t->sess);
 	isc_task_complete(&t->isc, t->op.status, sense, n, t->data, t->op.status == SC_GOOD ? t->data_len : 0);
 }
 
@@ -318,7 +318,7 @@ void exec_later(struct task *t)
 void exec_command(struct isc_task *it)
 {
 	struct task *t = task_of(it);
-	const struct session *s = t->conn->sess;
+	const struct session *s = t->sess;
 	int k = itl_index(s, sc_lun_decode(it->lun));
 
 	if (k >= 0 && !s->itl[k]->lu->dying) {

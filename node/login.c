@@ -119,7 +119,7 @@ void login_done(struct isc_conn *isc)
 	}
 	c->cid = who->cid;
 	c->tsih = who->tsih;
-	c->max_connections = (uint16_t)isc_conn_params(isc)->max_connections;
+	c->max_connections = (uint16_t)isc_connections_max(isc_conn_params(isc));
 	conn_set_state(c, CONN_PARKED);
 	c->registered = true;
 	c->msg_login.run = registry_login;
@@ -157,7 +157,8 @@ static enum isc_login_status join(struct conn *c, const struct verdict *v)
 		return ISC_LOGIN_NO_SESSION;
 	if (!itls_same(s, s->target, &c->peer))
 		return ISC_LOGIN_NOT_INCLUDED;
-	isc_login_join(c->isc, s->isc);
+	if (!isc_login_join(c->isc, s->isc))
+		session_rejoined(s, c->cid);
 	return ISC_LOGIN_SUCCESS;
 }
 
@@ -172,6 +173,7 @@ static void admit(struct conn *c, struct verdict *v)
 	if (c->state != CONN_PARKED || !isc_conn_full_feature(c->isc))
 		return;
 	c->sess = v->sess;
+	c->recover = true;
 	conn_set_state(c, CONN_FULL);
 	c->rx_at_us = c->r->ring.now_us;
 	if (!c->discovery)

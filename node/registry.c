@@ -12,7 +12,8 @@
  * 6.3.5): they are gone only when their last disk I/O has ended, so that a late write of the old one never lands after a
  * write of the new one. A further connection finds its session by TSIH, replaces the one with the same CID (connection
  * reinstatement, 6.3.4) in the same way, and goes to the session's reactor. A session ends with its last connection,
- * those that are on their way counted. Discovery sessions go to LIVE at once.
+ * those that are on their way counted, and those that are lost (error recovery level 2): to log in to a session that has
+ * only such is its continuation. Discovery sessions go to LIVE at once.
  */
 #include <string.h>
 #include <strings.h>
@@ -272,6 +273,22 @@ static void kill_conn(struct conn *c, const char *why)
 	queue_push(&c->r->in, &c->msg_kill);
 }
 
+static void lose_run(struct msg *m, void *reactor)
+{
+	struct conn *c = container_of(m, struct conn, msg_lose);
+
+	(void)reactor;
+	conn_lose(c, CONN_END_FIN, "its CID has logged in again");
+}
+
+/* The reactor knows whether its tasks may be reassigned, and it is lost, or not, and it goes */
+static void lose_conn(struct conn *c)
+{
+	c->login = LOGIN_LOST;
+	c->msg_lose.run = lose_run;
+	queue_push(&c->r->in, &c->msg_lose);
+}
+
 void registry_kill(struct session *s, const char *why)
 {
 	struct conn *c;
@@ -319,7 +336,7 @@ static void lead(struct conn *c)
 
 /* ---- a further connection ---- */
 
-/* Return: false while a connection with its CID is still there */
+/* Return: false while a connection with its CID is still there. One that is lost is in nobody's way. */
 static bool old_is_gone(struct conn *c)
 {
 	struct conn *old;
@@ -328,14 +345,17 @@ static bool old_is_gone(struct conn *c)
 	list_for_each(old, &c->session->conns, of_session) {
 		if (old == c)
 			break;
-		if (old->cid != c->cid)
+		if (old->cid != c->cid || old->lost)
 			continue;
 		gone = false;
-		if (old->number > c->number && old->login != LOGIN_KILLED) {
+		if (old->number > c->number && old->login < LOGIN_LOST) {
 			kill_conn(c, "its initiator has given it up for a newer one");
 			break;
 		}
-		kill_conn(old, "its CID has logged in again");
+		if (old->login == LOGIN_LIVE)
+			lose_conn(old);
+		else if (old->login < LOGIN_LIVE)
+			kill_conn(old, "its CID has logged in again");
 	}
 	return gone;
 }
@@ -346,8 +366,18 @@ static unsigned count(const struct session *s)
 	unsigned n = 0;
 
 	list_for_each(c, &s->conns, of_session)
-		n += c->login != LOGIN_KILLED;
+		n += c->login < LOGIN_LOST;
 	return n;
+}
+
+static bool is_left(const struct session *s)
+{
+	const struct conn *c;
+
+	list_for_each(c, &s->conns, of_session)
+		if (c->login < LOGIN_LOST || c->lost)
+			return true;
+	return false;
 }
 
 static void join(struct conn *c)
@@ -356,7 +386,7 @@ static void join(struct conn *c)
 
 	if (!s) {
 		s = session_named(c);
-		if (!s || count(s) == 0) {
+		if (!s || !is_left(s)) {
 			refuse(c, ISC_LOGIN_NO_SESSION);
 			return;
 		}
@@ -441,6 +471,16 @@ void registry_login(struct msg *m, void *arg)
 		admit(c);
 	else
 		advance(c);
+}
+
+void registry_lost(struct msg *m, void *arg)
+{
+	struct conn *c = container_of(m, struct conn, msg_lost);
+
+	c->lost = true;
+	if (c->login == LOGIN_LIVE)
+		c->login = LOGIN_LOST;
+	advance_all(arg);
 }
 
 void registry_gone(struct msg *m, void *arg)

@@ -7,6 +7,7 @@
 
 /* ---- registry.c [C]: who is logged in ---- */
 void registry_login(struct msg *m, void *ctl);     /* msg_login of a connection */
+void registry_lost(struct msg *m, void *ctl);      /* msg_lost */
 void registry_gone(struct msg *m, void *ctl);      /* msg_gone */
 void registry_group_active(struct group *g);       /* let parked logins go on */
 void registry_moved(struct msg *m, void *ctl);     /* msg_move, back from the reactor that it leaves */

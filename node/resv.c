@@ -356,7 +356,7 @@ void resv_task(struct msg *m, void *ctl)
 		settings_task(t);
 		return;
 	}
-	o = op_new(lu, &t->conn->nexus);
+	o = op_new(lu, &t->sess->nexus);
 	if (!o) {
 		answer(t, SC_BUSY, (struct sc_sense){ 0 });
 		return;

@@ -46,7 +46,7 @@ static void on_reactor(struct call *call, struct reactor *r)
 	list_for_each(s, &r->sessions, at) {
 		struct itl *itl = o->ua ? itl_find(s, o->lu) : NULL;
 
-		if (itl && !(o->task && s == o->task->conn->sess))
+		if (itl && !(o->task && s == o->task->sess))
 			sc_ua_add(&itl->sc.ua, o->ua);
 	}
 	lu_thresholds(o->lu->at[r->index]);

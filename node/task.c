@@ -46,6 +46,7 @@ struct isc_task *task_alloc(struct isc_conn *isc)
 	list_init(&t->order);
 	t->r = r;
 	t->conn = c;
+	t->sess = c->sess;
 	t->seq = ++r->task_seq;
 	list_add_tail(&r->tasks, &t->link);
 	r->n_tasks++;
@@ -71,6 +72,20 @@ void task_over(struct task *t)
 	conn_task_gone(c);
 }
 
+void task_moved(struct isc_task *it, struct isc_conn *old)
+{
+	struct task *t = task_of(it);
+	struct conn *from = isc_conn_user(old), *to = isc_conn_user(it->conn);
+
+	t->conn = to;
+	if (t->kept)
+		return;
+	from->n_tasks--;
+	from->n_collecting -= t->collecting;
+	to->n_tasks++;
+	to->n_collecting += t->collecting;
+}
+
 void task_release(struct isc_task *it)
 {
 	struct task *t = task_of(it);
@@ -92,9 +107,9 @@ static bool matches(const struct abort_req *q, const struct task *t)
 {
 	if (t->seq > q->upto || t == q->except || (q->dying && !(t->lu && t->lu->dying) && !copy_dying(t)))
 		return false;
-	return (!q->only || q->only == t) && (!q->sess || q->sess == t->conn->sess) && (!q->lu || q->lu == t->lu || copy_uses(t, q->lu)) &&
-	       (!q->group || q->group == t->conn->group) && (!q->iqn || !strcasecmp(q->iqn, t->conn->iqn)) &&
-	       (!q->nexus || sc_nexus_equal(q->nexus, &t->conn->nexus));
+	return (!q->only || q->only == t) && (!q->sess || q->sess == t->sess) && (!q->lu || q->lu == t->lu || copy_uses(t, q->lu)) &&
+	       (!q->group || q->group == t->sess->group) && (!q->iqn || !strcasecmp(q->iqn, t->sess->iqn)) &&
+	       (!q->nexus || sc_nexus_equal(q->nexus, &t->sess->nexus));
 }
 
 static unsigned count(const struct reactor *r, const struct abort_req *q)
@@ -128,7 +143,7 @@ static void tell(struct task *t)
 
 static void end_task(const struct abort_req *q, struct task *t)
 {
-	bool others = q->by && !sc_nexus_equal(q->by, &t->conn->nexus);
+	bool others = q->by && !sc_nexus_equal(q->by, &t->sess->nexus);
 
 	if (q->lu && q->lu != t->lu) {
 		copy_cut(t);

@@ -28,7 +28,9 @@ struct task {
 	enum task_wait waits;
 	uint64_t seq;                /* order of arrival at this reactor */
 	struct reactor *r;
-	struct conn *conn;           /* until release, also when the connection is dying */
+	struct session *sess;
+	struct conn *conn;           /* until release, also when the connection is dying. Another one after TASK REASSIGN, so
+				      * only the reactor may look */
 	struct rlu *lu;              /* NULL: no such logical unit */
 	struct itl *itl;
 	bool collecting;             /* its write data is still to come */
@@ -78,11 +80,16 @@ struct abort_req {
 
 struct isc_task *task_alloc(struct isc_conn *isc);
 void task_release(struct isc_task *it);
+/** task_moved() - [R] For conn_isc_ops, see isc.h */
+void task_moved(struct isc_task *it, struct isc_conn *old);
 /** task_over() - [R] It counts no more, wherever tasks are counted or waited for */
 void task_over(struct task *t);
 /** task_keep() - [R] For conn_isc_ops, see isc.h */
 bool task_keep(struct isc_task *it);
-/** keep_forget() - [R] Somebody has to wait: release what is kept, of all connections */
+/**
+ * keep_forget() - [R] Somebody has to wait: release what is kept, of all connections, and what waits with a buffer for its
+ * initiator to reassign it
+ */
 void keep_forget(struct reactor *r);
 /**
  * tasks_abort() - Abort what @q describes; q->gone is called (later) when none of it is left

@@ -84,7 +84,7 @@ static void query_task_set(struct tmf *f)
 	bool any = false;
 
 	list_for_each(t, &f->conn->r->tasks, link)
-		any |= t->lu == f->lu && !task_dead(t) && sc_nexus_equal(&t->conn->nexus, &f->conn->nexus);
+		any |= t->lu == f->lu && !task_dead(t) && sc_nexus_equal(&t->sess->nexus, &f->conn->nexus);
 	say(f, any);
 }
 
