@@ -13,7 +13,7 @@
 
 struct client client = { .o = {
 	.initiator = "iqn.2026-11.org.example:history", .sessions = 4, .depth = 4, .io_blocks = 4, .region = 4096,
-	.rate = 300, .read_percent = 50, .connect_ms = 250, .login_ms = 30000, .io_ms = 30000, .final_s = 60, .seed = 1,
+	.rate = 300, .read_percent = 50, .connect_ms = 250, .login_ms = 30000, .io_ms = 30000, .gap_ms = 30, .final_s = 60, .seed = 1,
 } };
 static volatile sig_atomic_t stop_asked;
 
@@ -40,12 +40,13 @@ static const char usage[] =
 "  --initiator IQN      (default iqn.2026-11.org.example:history; the outsider appends :outsider)\n"
 "  --connect-ms N       a connection attempt (default 250); --login-ms, --io-ms N (default 30000)\n"
 "  --final-s N          time for draining and the read-back (default 60)\n"
-"  --log FILE           JSON lines: lost, connecting, connected, login, ready, first-io, gap, violation, …\n"
+"  --log FILE           JSON lines: lost, connecting, connected, login, ready, first-io, alive, gap, violation, …\n"
+"  --gap-ms N           shorter pauses get no line (default 30)\n"
 "  --seed N\n"
 "Exit status: 0 all is well, 1 violations, 2 usage, 3 not finished (no connection at the end).\n";
 
 enum { O_PORTAL = 1, O_TARGET, O_LUNS, O_SESSIONS, O_DEPTH, O_BLOCKS, O_REGION, O_RATE, O_READS, O_SECONDS, O_PR,
-       O_APTPL, O_CYCLES, O_KEEP, O_FUA, O_DIGEST, O_INITIATOR, O_CONNECT, O_LOGIN, O_IO, O_FINAL, O_LOG, O_SEED, O_HELP };
+       O_APTPL, O_CYCLES, O_KEEP, O_FUA, O_DIGEST, O_INITIATOR, O_CONNECT, O_LOGIN, O_IO, O_GAP, O_FINAL, O_LOG, O_SEED, O_HELP };
 static const struct option longopts[] = {
 	{ "portal", 1, NULL, O_PORTAL }, { "target", 1, NULL, O_TARGET }, { "luns", 1, NULL, O_LUNS },
 	{ "sessions", 1, NULL, O_SESSIONS }, { "depth", 1, NULL, O_DEPTH }, { "io-blocks", 1, NULL, O_BLOCKS },
@@ -53,7 +54,7 @@ static const struct option longopts[] = {
 	{ "seconds", 1, NULL, O_SECONDS }, { "pr", 1, NULL, O_PR }, { "aptpl", 0, NULL, O_APTPL },
 	{ "keep-pr", 0, NULL, O_KEEP }, { "power-cycles", 0, NULL, O_CYCLES }, { "fua", 0, NULL, O_FUA }, { "header-digest", 0, NULL, O_DIGEST },
 	{ "initiator", 1, NULL, O_INITIATOR }, { "connect-ms", 1, NULL, O_CONNECT }, { "login-ms", 1, NULL, O_LOGIN },
-	{ "io-ms", 1, NULL, O_IO }, { "final-s", 1, NULL, O_FINAL }, { "log", 1, NULL, O_LOG },
+	{ "io-ms", 1, NULL, O_IO }, { "gap-ms", 1, NULL, O_GAP }, { "final-s", 1, NULL, O_FINAL }, { "log", 1, NULL, O_LOG },
 	{ "seed", 1, NULL, O_SEED }, { "help", 0, NULL, O_HELP }, { NULL, 0, NULL, 0 },
 };
 
@@ -109,6 +110,7 @@ static void one_option(int opt)
 	case O_CONNECT: o->connect_ms = number(optarg, 10, 60000, "--connect-ms"); break;
 	case O_LOGIN: o->login_ms = number(optarg, 10, 120000, "--login-ms"); break;
 	case O_IO: o->io_ms = number(optarg, 10, 600000, "--io-ms"); break;
+	case O_GAP: o->gap_ms = number(optarg, 1, 60000, "--gap-ms"); break;
 	case O_FINAL: o->final_s = number(optarg, 1, 3600, "--final-s"); break;
 	case O_LOG: o->log = optarg; break;
 	case O_SEED: o->seed = number(optarg, 0, UINT32_MAX, "--seed"); break;

@@ -39,7 +39,7 @@ struct options {
 	unsigned seconds;             /* 0: until SIGTERM */
 	unsigned pr_type;             /* 0: no reservations */
 	bool aptpl, keep_pr, power_cycles, header_digest, fua;
-	unsigned connect_ms, login_ms, io_ms, final_s;
+	unsigned connect_ms, login_ms, io_ms, gap_ms, final_s;
 	uint64_t seed;
 };
 
@@ -98,6 +98,7 @@ struct session {
 	struct io *io;
 	uint64_t due_us;              /* of the next new I/O */
 	uint64_t last_done_us;        /* of the last completed I/O; 0: none yet */
+	uint64_t alive_us;            /* of the last word that it does I/O */
 	bool first_io_pending;
 	uint64_t watch_due_us;
 	unsigned watch_lun, watch_part;

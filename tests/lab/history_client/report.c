@@ -8,7 +8,7 @@
 
 #include "tests/lab/history_client/history.h"
 
-#define GAP_LOG_US 30000u        /* shorter pauses are not worth a line */
+#define ALIVE_US 1000000u
 #define KINDS 16
 
 struct counters counters;
@@ -103,7 +103,7 @@ static void gap(const struct session *s, uint64_t from, uint64_t to, uint64_t *m
 	if (!from)
 		return;
 	*max = MAX(*max, to - from);
-	if (to - from >= GAP_LOG_US)
+	if (to - from >= client.o.gap_ms * 1000ull)
 		event(s ? "gap" : "gap-any", s, "\"from\": %llu, \"to\": %llu, \"ms\": %.1f",
 		      (unsigned long long)from, (unsigned long long)to, (double)(to - from) / 1000);
 }
@@ -119,6 +119,10 @@ void report_done(struct session *s, bool write)
 	gap(s, s->last_done_us, now, &gap_session_us);
 	gap(NULL, last_any_us, now, &gap_any_us);
 	s->last_done_us = last_any_us = now;
+	if (now - s->alive_us >= ALIVE_US) {
+		s->alive_us = now;
+		event("alive", s, "\"write\": %s", write ? "true" : "false");
+	}
 	if (s->first_io_pending) {
 		s->first_io_pending = false;
 		event("first-io", s, "\"write\": %s", write ? "true" : "false");

@@ -4,7 +4,7 @@ from .net import HOSTS, address
 
 NODE_NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 ARRAY_IQN = "iqn.2026-11.org.example:array"
-ARRAY_LUNS = 4
+ARRAY_LUNS = 8
 LUN_MIB = 256
 
 
@@ -49,8 +49,8 @@ def group_iqn(group):
     return f"iqn.2026-11.org.example:{group}"
 
 
-# the default groups: (name, last part of the portal's address, LUNs of the array); g2 prefers the second node
-GROUPS = (("g1", 50, (0, 1)), ("g2", 51, (2, 3)))
+# the default groups: (name, last part of the portal's address, LUNs of the array); every other one prefers the second node, …
+GROUPS = (("g1", 50, (0, 1)), ("g2", 51, (2, 3)), ("g3", 52, (4, 5)), ("g4", 53, (6, 7)))
 
 
 def cluster_yaml(nodes, array, groups=("g1", "g2")):

@@ -3,6 +3,7 @@
 
 The client writes JSON lines; here they are read as they come. Times are seconds of the clock all machines share.
 """
+import itertools
 import json
 import os
 import signal
@@ -13,20 +14,22 @@ from .ns import LabError, wait_for
 
 
 class History:
-    def __init__(self, lab, group, sessions=3, pr=5, rate=150, depth=4, luns=(0, 1), region=2048, **options):
-        self.lab, self.group, self.sessions, self.pr = lab, group, sessions, pr
-        self.log = os.path.join(lab.client.dir, "log", f"history-{group}.jsonl")
+    def __init__(self, lab, group, sessions=3, pr=5, rate=150, depth=4, luns=(0, 1), region=2048, name=None, **options):
+        """@name: of one of several clients of a group, each with LUNs and an initiator name of its own."""
+        self.lab, self.group, self.sessions, self.pr, self.name = lab, group, sessions, pr, name or group
+        self.log = os.path.join(lab.client.dir, "log", f"history-{self.name}.jsonl")
         if os.path.exists(self.log):
             os.unlink(self.log)
         argv = [lab.program("tests/lab/history"), "--portal", config.portal(group), "--target", config.group_iqn(group),
                 "--log", self.log, "--sessions", str(sessions), "--rate", str(rate), "--depth", str(depth),
                 "--luns", ",".join(map(str, luns)), "--region", str(region)]
         argv += ["--pr", str(pr)] if pr else []
+        argv += ["--initiator", f"iqn.2026-11.org.example:history-{name}"] if name else []
         for k, v in options.items():
             argv += ["--" + k.replace("_", "-")] + ([] if v is True else [str(v)])
-        self.err = open(os.path.join(lab.client.dir, "log", f"history-{group}.log"), "w+", encoding="utf-8")
+        self.err = open(os.path.join(lab.client.dir, "log", f"history-{self.name}.log"), "w+", encoding="utf-8")
         self.proc = lab.client.popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.err, text=True)
-        self.events = []
+        self.events, self._violations = [], []
         self._rest = ""
         self._at = 0
         self.wait("set-up", timeout=60)
@@ -45,11 +48,15 @@ class History:
         for line in lines:
             e = json.loads(line)
             e["at"] = e["t"] / 1e6
+            if e["ev"] == "violation":
+                self._violations.append(e)
             self.events.append(e)
         return self.events
 
     def since(self, at, ev=None):
-        return [e for e in self.poll() if e["at"] >= at and (ev is None or e["ev"] == ev)]
+        """Events since a time, oldest first; those of a kind if @ev."""
+        new = itertools.takewhile(lambda e: e["at"] >= at, reversed(self.poll()))
+        return [e for e in new if ev is None or e["ev"] == ev][::-1]
 
     def wait(self, ev, after=0.0, timeout=60):
         """The first event of a kind after a time."""
@@ -68,10 +75,15 @@ class History:
         return self.err.read()[-1500:]
 
     def violations(self):
-        return [e for e in self.poll() if e["ev"] == "violation"]
+        self.poll()
+        return self._violations
 
     def lost(self, at):
         return self.since(at, "lost")
+
+    def progress(self, at):
+        """Does every session do I/O after @at? By the client's own word: one line a session and second."""
+        return {e["s"] for e in self.since(at, "alive")} >= set(range(self.sessions))
 
     # ---- judging one event
     def wait_recovered(self, at, timeout=60):

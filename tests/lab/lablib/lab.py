@@ -9,6 +9,7 @@ import sys
 import time
 
 from . import config, net
+from .init import mount
 from .ns import LabError, Machine, marked, remove, starting, wait_for
 
 LINKS = {"node": ("ring", "client", "san"), "array": ("san",), "client": ("client",)}
@@ -72,11 +73,13 @@ class Lab:
 
     # ---- up and down
     def up(self, nodes=2, array="lunward", wait_for_all=None, token=1000, consensus=None, wait=True, services=True,
-           state_kib=None):
+           state_kib=None, in_memory=False):
         """Start everything; returns when it is ready.
 
         @wait_for_all None: as corosync does by itself, with two nodes only.
-        @state_kib: nodes keep their state on a disk of so much (tmpfs: gone with the power)."""
+        @state_kib: nodes keep their state on a disk of so much (tmpfs: gone with the power).
+        @in_memory: such disks stay, and the array's are in memory too: no load on the machine can stop them. The caller
+        has its mounts to itself then: ns.private_mounts()."""
         if os.path.exists(self.dir):
             if any(m.pid() for m in (self.switch, self.array, self.client)):
                 raise LabError(f"a lab is up at {self.dir}; first: lab down (or choose another: LAB_NAME=…)")
@@ -86,7 +89,7 @@ class Lab:
         os.makedirs(self.dir, mode=0o755)
         self._conf = {"nodes": list(config.NODE_NAMES[:nodes]), "array": array, "build": build_dir(),
                       "wait_for_all": nodes == 2 if wait_for_all is None else wait_for_all, "token": token, "consensus": consensus, "services": services,
-                      "state_kib": state_kib}
+                      "state_kib": state_kib, "in_memory": in_memory}
         with open(os.path.join(self.dir, "lab.json"), "w", encoding="utf-8") as f:
             json.dump(self._conf, f, indent=1)
         try:
@@ -136,6 +139,8 @@ class Lab:
         d = self.array.dir
         for sub in ("disks", "state"):
             os.makedirs(os.path.join(d, sub), exist_ok=True)
+            if self.conf["in_memory"]:
+                mount("tmpfs", os.path.join(d, sub), "tmpfs")
         for n in range(config.ARRAY_LUNS):
             with open(os.path.join(d, "disks", f"lun{n}"), "wb") as f:
                 f.truncate(config.LUN_MIB << 20)
@@ -155,11 +160,13 @@ class Lab:
         d = m.dir
         spec = self._spec(name, services, {os.path.join(d, "etc"): "/etc/corosync",
                                            os.path.join(d, "var-lib"): "/var/lib"})
-        if self.conf["state_kib"]:
+        if self.conf["state_kib"] and not self.conf["in_memory"]:
             spec["small_disks"]["/var/lib/lunward"] = self.conf["state_kib"]
         m.create(spec)
         for sub in ("corosync", "lunward", "pacemaker"):
             os.makedirs(os.path.join(d, "var-lib", sub), exist_ok=True)
+        if self.conf["state_kib"] and self.conf["in_memory"]:
+            mount("tmpfs", os.path.join(d, "var-lib", "lunward"), "tmpfs", data=f"size={self.conf['state_kib']}k,mode=700")
         with open(os.path.join(d, "etc", "corosync.conf"), "w", encoding="utf-8") as f:
             f.write(config.corosync_conf(self.nodes, self.conf["token"], self.conf["consensus"],
                                          self.conf["wait_for_all"]))

@@ -20,6 +20,7 @@ import time
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 MARK = "LUNWARD_LAB_INIT"       # in the environment of each process 1: how `lab down` finds them after a crash
 INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "init.py")
 
@@ -33,6 +34,14 @@ def _unshare(flags):
     if libc.unshare(flags):
         err = ctypes.get_errno()
         raise OSError(err, f"unshare: {os.strerror(err)}")
+
+
+def private_mounts():
+    """What this process mounts from now on is seen by it and the machines it starts, and goes with them."""
+    _unshare(CLONE_NEWNS)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None):
+        raise LabError(f"cannot make mounts private: {os.strerror(ctypes.get_errno())}")
 
 
 def start_time(pid):
@@ -295,11 +304,21 @@ def _wait_started(root):
             fcntl.flock(f, fcntl.LOCK_EX)
 
 
+def _unmount(root):
+    """Disks of the nodes that were mounted outside of them."""
+    with open("/proc/self/mounts", encoding="utf-8") as f:
+        inside = [line.split()[1] for line in f if line.split()[1].startswith(root + "/")]
+    libc = ctypes.CDLL(None, use_errno=True)
+    for path in inside:
+        libc.umount2(path.encode(), 2)          # MNT_DETACH
+
+
 def remove(root):
     """Everything of the lab at @root: its machines, then its directory."""
     _wait_started(root)
     for pid in marked(root):
         kill_and_wait(pid)
+    _unmount(root)
     shutil.rmtree(root, ignore_errors=True)
 
 
