@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What cluster managers do with reservations, step by step: fence_scsi, fence_mpath, a Windows failover cluster, SPC-2.
+(And what else initiators leave behind: kept.py.)
 
 Each is a generator over hosts of several paths. Where it yields, its connections may be lost and the target may change
 hands; it is told whether they were. `yield 'now'`: that happens while it goes on. What it expects afterwards is what the standard promises: registrations, the
@@ -13,6 +14,7 @@ import struct
 import sys
 import time
 
+import kept
 from initiator import Closed, Initiator, rw16
 
 GOOD, CHECK, BUSY, CONFLICT = 0, 2, 8, 0x18
@@ -295,7 +297,13 @@ def spc2(c):
     assert b.writes() == GOOD
 
 
-SEQUENCES = (fence_scsi, fence_mpath, windows, spc2)
+def spc2_and_settings(c):
+    """One after the other, on one logical unit."""
+    yield from spc2(c)
+    yield from kept.settings(c)
+
+
+SEQUENCES = (fence_scsi, fence_mpath, windows, spc2_and_settings)
 
 
 def run(sequence, cluster, at_yield):

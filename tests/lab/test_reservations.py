@@ -10,7 +10,7 @@ from lablib.lab import TOP
 from lablib.ns import LabError
 
 PROGRAM = os.path.join(TOP, "tests", "conformance", "clusters.py")
-ROUNDS = ({0: "fence_scsi", 1: "windows"}, {0: "fence_mpath", 1: "spc2"})
+ROUNDS = ({0: "fence_scsi", 1: "windows"}, {0: "fence_mpath", 1: "spc2_and_settings"})
 
 
 class Sequences:
@@ -44,7 +44,7 @@ class Sequences:
 
 @test(rounds=2)
 def reservations_across_failover(b):
-    """Invariant 4, as fence_scsi, fence_mpath, a Windows cluster and SPC-2 users see it: also in the middle of a PREEMPT AND ABORT."""
+    """Invariant 4, as fence_scsi, fence_mpath, a Windows cluster and SPC-2 users see it, also in mid-PREEMPT AND ABORT; and settings."""
     lab = b.up(groups=("g1",))
     for n in range(b.rounds):
         luns = ROUNDS[n % len(ROUNDS)]
