@@ -302,8 +302,6 @@ static void look_answer(struct idisk *x)
 		(void)size_take(x);
 	else
 		(void)icmd_verdict(x, &x->cmd, &again);
-	if (x->rejoin && !x->in_flight)
-		advance(x);
 }
 
 static void single_done(struct nexus_cmd *c)
@@ -323,6 +321,8 @@ static void single_done(struct nexus_cmd *c)
 	else if (go && x->looking)
 		look_answer(x);
 	x->looking = false;
+	if (x->rejoin)                          /* asked for while this command was under way, or by its answer */
+		advance(x);
 	disk_release(&x->d);
 }
 

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include <iscsi/iscsi.h>
+
 #include "tests/unit/disk/bench.h"
 #include "tests/unit/node/array.h"
 
@@ -180,6 +182,46 @@ static void test_rekey(void **state)
 	free(buf);
 }
 
+/* LOGICAL UNIT RESET by another initiator */
+static void reset_lun(void)
+{
+	struct iscsi_context *ctx = iscsi_create_context("iqn.2026-11.org.example:other");
+	struct iscsi_url *u = iscsi_parse_full_url(ctx, url);
+
+	assert_non_null(u);
+	assert_int_equal(iscsi_set_targetname(ctx, u->target), 0);
+	assert_int_equal(iscsi_set_session_type(ctx, ISCSI_SESSION_NORMAL), 0);
+	assert_int_equal(iscsi_full_connect_sync(ctx, u->portal, u->lun), 0);
+	assert_int_equal(iscsi_task_mgmt_lun_reset_sync(ctx, (uint32_t)u->lun), 0);
+	iscsi_destroy_url(u);
+	iscsi_destroy_context(ctx);
+}
+
+/* An I/O meets a unit attention after which the key is to be joined again, while a bump is under way: it is done after both. */
+static void test_unit_attention_in_a_bump(void **state)
+{
+	uint64_t old = array_key(1, 1), new = array_key(1, 2);
+	uint8_t *buf = bench_buffer(4096);
+	struct disk_io io = { 0 };
+	struct iovec iov;
+	struct bench b;
+
+	(void)state;
+	assert_int_equal(array_fence(&array, 1, FENCE_OP_TAKE, old, 0), FENCE_OK);
+	assert_true(bench_open(&b, &spec, 0));
+	assert_int_equal(bench_start(&b, old), DISK_OK);
+	assert_int_equal(array_fence(&array, 1, FENCE_OP_BUMP, new, old), FENCE_OK);
+	reset_lun();
+	bench_submit(&b, &io, &iov, DISK_READ, 0, buf, 4096);
+	assert_int_equal(bench_rekey(&b, old, new), DISK_OK);
+	for (uint64_t end = ring_clock_us() + 30000000; !bench_is_done(&io); bench_turn(&b))
+		assert_true(ring_clock_us() < end);
+	assert_int_equal(io.status, DISK_OK);
+	assert_false(b.fenced);
+	bench_close(&b);
+	free(buf);
+}
+
 /* The session is lost in the middle of a bump: the holder is our own node, later; it waits to be told the new key. */
 static void test_session_lost_in_a_bump(void **state)
 {
@@ -321,6 +363,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_join_without_holder, up, down),
 		cmocka_unit_test_setup_teardown(test_fenced, up, down),
 		cmocka_unit_test_setup_teardown(test_rekey, up, down),
+		cmocka_unit_test_setup_teardown(test_unit_attention_in_a_bump, up, down),
 		cmocka_unit_test_setup_teardown(test_session_lost_in_a_bump, up, down),
 		cmocka_unit_test_setup_teardown(test_array_dies_and_comes_back, up, down),
 		cmocka_unit_test_setup_teardown(test_array_forgets, up, down),
