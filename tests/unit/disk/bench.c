@@ -44,10 +44,21 @@ static void on_low_space(struct disk *d, void *arg)
 	b->n_low++;
 }
 
+static void on_space(struct disk *d, void *arg, uint64_t used, uint64_t left, bool own)
+{
+	struct bench *b = arg;
+
+	(void)d;
+	b->n_space++;
+	b->used = used;
+	b->left = left;
+	b->own = own;
+}
+
 bool bench_open(struct bench *b, const struct disk_spec *spec, unsigned index)
 {
 	static const struct disk_events events = {
-		.fenced = on_fenced, .log = on_log, .resized = on_resized, .low_space = on_low_space,
+		.fenced = on_fenced, .log = on_log, .resized = on_resized, .low_space = on_low_space, .space = on_space,
 	};
 
 	memset(b, 0, sizeof(*b));

@@ -13,7 +13,9 @@ struct bench {
 	enum disk_status step;       /* of the last step */
 	char text[400];              /* its error, or what fenced said */
 	int n_logs;
-	int n_resized, n_low;        /* events */
+	int n_resized, n_low, n_space;  /* events */
+	uint64_t used, left;         /* of the last n_space */
+	bool own;
 };
 
 /** bench_open() - Ring, backing, disk in standby. Return: false: text says why there is no backing */

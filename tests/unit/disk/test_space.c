@@ -175,6 +175,37 @@ static void test_allocated(void **state)
 	bench_close(&b);
 }
 
+/* Every look tells what is used and what is left; of memory nobody else takes any. */
+static void test_space_told(void **state)
+{
+	(void)state;
+	for (size_t s = 0; s < ARRAY_SIZE(specs); s++) {
+		bool ram = specs[s].kind == DISK_RAM;
+		struct bench b;
+		uint64_t before;
+
+		open_disk(&b, &specs[s]);
+		assert_true(b.disk->geo.space);
+		bench_look(&b);
+		assert_int_equal(b.n_space, 1);
+		assert_int_equal(b.own, ram);
+		before = b.used;
+		assert_true(ram ? before == 0 && b.left == SIZE : before < MIB && b.left > 0);
+		fill(&b, MIB, 65536, 'x');
+		fill(&b, MIB, 65536, 'y');  /* the same place takes nothing more */
+		assert_int_equal(bench_io(&b, DISK_FLUSH, 0, NULL, 0, false), DISK_OK);
+		bench_look(&b);
+		assert_int_equal(b.n_space, 2);
+		assert_true(ram ? b.used == 65536 && b.left == SIZE - 65536
+				: b.used >= before + 65536 && b.used < before + MIB);  /* file systems need some for themselves */
+		if (bench_extent(&b, DISK_UNMAP, MIB, 65536, false).status == DISK_OK) {
+			bench_look(&b);
+			assert_true(ram ? b.used == 0 : b.used < before + 65536);
+		}
+		bench_close(&b);
+	}
+}
+
 static void test_map(void **state)
 {
 	(void)state;
@@ -367,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_file_shrinks),
 		cmocka_unit_test(test_zero),
 		cmocka_unit_test(test_allocated),
+		cmocka_unit_test(test_space_told),
 		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_read_only),
