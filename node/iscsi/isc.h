@@ -384,7 +384,7 @@ struct isc_tmf {
  */
 struct isc_logout {
 	struct isc_conn *conn;        /* on which it came, and is answered; NULL: that is gone */
-	struct isc_conn *victim;      /* what is to be closed, @conn itself or another of the session (NULL: gone) … */
+	struct isc_conn *victim;      /* what is to be closed, @conn itself or another of the session (NULL: it is gone, or @conn) … */
 	bool session;                 /* … or all of them; @victim is @conn */
 	bool recovery;                /* @victim's tasks are to go on: isc_conn_lose() it, if that has not been done yet */
 	/* ---- the library's own ---- */

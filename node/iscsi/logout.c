@@ -103,6 +103,7 @@ void isc_logout_orphan(struct isc_conn *c)
 	while ((lo = list_first(&c->logouts, struct isc_logout, node))) {
 		list_del(&lo->node);
 		lo->conn = NULL;
+		lo->victim = NULL;  /* off the list nobody says when it goes */
 	}
 }
 

@@ -346,6 +346,25 @@ static void itself(void **state)
 	end(a, b);
 }
 
+/* Who asked for the logout is gone, then its victim: nobody is logged out */
+static void nobody_asks(void **state)
+{
+	struct peer *a = level2(), *b = peer_join(a, 2), *c = peer_join(a, 3);
+	uint8_t bhs[BHS_LEN];
+
+	(void)state;
+	b->keep_logout = true;
+	peer_numbered(b, bhs, OP_LOGOUT | PDU_IMMEDIATE, PDU_FINAL | LOGOUT_RECOVERY);
+	put_be16(bhs + O_LOGOUT_CID, 3);
+	peer_send(b, bhs, NULL, 0);
+	assert_true(isc_conn_lose(b->c));
+	assert_true(isc_conn_lose(c->c));
+	peer_close(c);
+	isc_logout_complete(b->logout, ISC_LOGOUT_DONE);
+	peer_free(c);
+	end(a, b);
+}
+
 /* Whoever uses a tag again has had the answer. One that has none is in use. */
 static void tags(void **state)
 {
@@ -466,7 +485,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads), cmocka_unit_test(writes), cmocka_unit_test(with_the_server), cmocka_unit_test(answers),
 		cmocka_unit_test(refused), cmocka_unit_test(given_up), cmocka_unit_test(closing), cmocka_unit_test(itself),
-		cmocka_unit_test(tags), cmocka_unit_test(forgotten), cmocka_unit_test(ahead), cmocka_unit_test(negotiated),
+		cmocka_unit_test(nobody_asks), cmocka_unit_test(tags), cmocka_unit_test(forgotten), cmocka_unit_test(ahead), cmocka_unit_test(negotiated),
 		cmocka_unit_test(a_second_one),
 	};
 
