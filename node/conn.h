@@ -136,6 +136,7 @@ struct session {
 	struct itl **itl;            /* parallel to lun_no, n_itl of them */
 	unsigned n_itl;
 	bool masked;                 /* the target has more LUNs than it sees */
+	bool logged_out;             /* it is being closed: nobody joins it any more */
 	struct sc_copies *copies;    /* what RECEIVE COPY RESULTS may ask about; NULL: nothing yet */
 	struct itl *old_itls;        /* of LUNs that were removed: a note may still be on its way */
 	struct list logouts;         /* struct logout, session.c */

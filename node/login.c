@@ -153,7 +153,7 @@ static enum isc_login_status join(struct conn *c, const struct verdict *v)
 {
 	struct session *s = v->sess;
 
-	if (!s->isc || !s->target)
+	if (!s->isc || !s->target || s->logged_out)
 		return ISC_LOGIN_NO_SESSION;
 	if (!itls_same(s, s->target, &c->peer))
 		return ISC_LOGIN_NOT_INCLUDED;

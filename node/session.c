@@ -114,6 +114,7 @@ void session_logout(struct isc_logout *isc)
 	}
 	*lo = (struct logout){ .isc = isc, .asked = asked, .victim = isc->session ? NULL : victim, .cid = victim->cid };
 	list_add_tail(&asked->sess->logouts, &lo->link);
+	asked->sess->logged_out |= isc->session;
 	list_for_each_safe(c, tmp, &asked->r->conns, link)
 		if (c->sess == asked->sess && is_meant(lo, c))
 			(isc->recovery ? conn_lose : conn_close)(c, CONN_END_FIN, "logged out on another connection");

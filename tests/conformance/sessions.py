@@ -260,6 +260,22 @@ def log_out_another(b):
 
 
 @test
+def nobody_joins_what_is_logged_out(b):
+    """A login for a session that is being closed (reason 0) gets 020A, however long its last tasks take."""
+    array, t = b.slow()
+    lead, busy = session(t, 2)
+    array.signal(signal.SIGSTOP)
+    post(busy, rw16(0x8a, 0, 1), b'w' * 512)
+    busy.ping()
+    lead.send(bhs(LOGOUT, 0x80, itt=lead.tag(), tail=bytes(4) + lead.sn()))
+    assert is_closed(busy), 'the logout has begun'
+    status = status_of(further(t, lead, 2))
+    array.signal(signal.SIGCONT)
+    assert status == NO_SESSION, hex(status)
+    assert lead.recv().opcode == LOGOUT_RSP
+
+
+@test
 def log_out_waits_for_writes(b):
     """11.14: the answer says that the connection's tasks are gone, and a write in flight may still change the disk."""
     array, t = b.slow()
