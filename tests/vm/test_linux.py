@@ -2,6 +2,7 @@
 """The Linux initiator as Debian ships it, and what a failover looks like from there."""
 from lablib import config
 from lablib.bench import main, test
+from vmlib.events import moved, node_killed, target_killed, under_load
 from vmlib.linux import Linux
 
 IQN, PORTAL = config.group_iqn("g1"), config.portal("g1")
@@ -16,39 +17,6 @@ def mounted(b):
     return linux, disk
 
 
-def node_killed(b):
-    owner = b.owner()
-    b.lab.kill(owner)
-    b.wait_active(node=next(n for n in b.lab.nodes if n != owner))
-    return owner
-
-
-def target_killed(b):
-    owner = b.owner()
-    b.kill_process(b.target_pids(owner)[0])
-    b.wait_active(node=owner, on=owner)
-
-
-def moved(b):
-    other = next(n for n in b.lab.nodes if n != b.owner())
-    b.lab.ctl(b.lab.nodes[0], "group", "move", "g1", other)
-    b.wait_active(on=other)
-
-
-def event(b, linux, what):
-    """One event under load; everything that was written is there afterwards. Return: the longest pause, ms."""
-    job = linux.load("/mnt/data")
-    off = what(b)
-    linux.wait_ticks(job, b.now(), 3)
-    gap, ops = linux.stop_load(job)
-    b.figures["gap_ms"].append(round(gap, 1))
-    b.figures.setdefault("operations", []).append(ops)
-    if off:
-        b.lab.boot(off)
-    b.wait_in_sync()
-    return gap
-
-
 def whole(linux, disk):
     """The file system is sound, and the kernel had nothing to complain of."""
     linux.run(f"umount /mnt && fsck.ext4 -fn {disk}")
@@ -60,7 +28,7 @@ def whole(linux, disk):
 def linux_smoke(b):
     """One of each: what `runtests` has time for."""
     linux, disk = mounted(b)
-    b.figures["events"] = {what.__name__: round(event(b, linux, what)) for what in (moved, target_killed, node_killed)}
+    b.figures["events"] = {what.__name__: round(under_load(b, linux, what, "/mnt/data")) for what in (moved, target_killed, node_killed)}
     whole(linux, disk)
     b.figures["rounds"] += 1
 
@@ -114,7 +82,7 @@ def linux_commands(b):
 def rounds_of(b, what):
     linux, disk = mounted(b)
     for _ in range(b.rounds):
-        event(b, linux, what)
+        under_load(b, linux, what, "/mnt/data")
         b.figures["rounds"] += 1
     whole(linux, disk)
 

@@ -52,11 +52,11 @@ class Bench:
         return time.time()
 
     # ---- a cluster that serves
-    def up(self, groups=("g1",), apply=True):
+    def up(self, groups=("g1",), apply=True, **options):
         """A lab with the groups served; returns when each has an owner, and every node could take over."""
         self.lab.up(**self.lab_options)
         if apply:
-            self.lab.apply(groups=groups)
+            self.lab.apply(groups=groups, **options)
             for g in groups:
                 self.wait_active(g)
             self.wait_in_sync(groups=groups)

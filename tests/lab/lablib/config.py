@@ -53,15 +53,15 @@ def group_iqn(group):
 GROUPS = (("g1", 50, (0, 1)), ("g2", 51, (2, 3)), ("g3", 52, (4, 5)), ("g4", 53, (6, 7)))
 
 
-def cluster_yaml(nodes, array, groups=("g1", "g2")):
-    """What `lab apply` applies when it is given no file."""
+def cluster_yaml(nodes, array, groups=("g1", "g2"), more_portals=()):
+    """What `lab apply` applies when it is given no file; @more_portals: further addresses (ADDRESS/LEN) of each group."""
     lines = ["cluster: lab", "groups:"]
     for i, (name, host, luns) in enumerate(GROUPS):
         if name not in groups:
             continue
         order = nodes[i % len(nodes):] + nodes[:i % len(nodes)]
-        lines += [f"  - name: {name}", f"    nodes: [{', '.join(order)}]",
-                  f"    portals: [{address('client', host)}/24, \"2001:db8::{host}/64\"]",
+        portals = ", ".join([f"{address('client', host)}/24", *more_portals, f'"2001:db8::{host}/64"'])
+        lines += [f"  - name: {name}", f"    nodes: [{', '.join(order)}]", f"    portals: [{portals}]",
                   "    targets:", f"      - iqn: {group_iqn(name)}", "        luns:"]
         lines += [f"          {n}: {{iscsi: \"{array_url(array)}/{lun}\"}}" for n, lun in enumerate(luns)]
     return "\n".join(lines) + "\n"

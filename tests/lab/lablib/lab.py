@@ -279,11 +279,11 @@ class Lab:
         self.wait_clusterd()
 
     # ---- configuration
-    def apply(self, path=None, groups=("g1", "g2")):
-        """Apply a configuration: a file, or the default one with these groups."""
+    def apply(self, path=None, groups=("g1", "g2"), **options):
+        """Apply a configuration: a file, or the default one with these groups (and options of cluster_yaml())."""
         text = None
         if path is None:
-            text = config.cluster_yaml(self.nodes, self.conf["array"], groups)
+            text = config.cluster_yaml(self.nodes, self.conf["array"], groups, **options)
             path = os.path.join(self.dir, "cluster.yaml")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)

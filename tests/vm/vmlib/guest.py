@@ -47,27 +47,32 @@ class Guest:
         """Power on and wait for the agent. @nics: (bridge of the switch, MAC, address/len) each; @over: overlay();
         @stays: outlives us."""
         os.makedirs(self.dir, exist_ok=True)
-        for stale in ("agent", "qmp", "console"):
-            if os.path.exists(self.path(stale)):
-                os.unlink(self.path(stale))
-        argv = [QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", str(memory_mib),
-                "-nodefaults", "-display", "none", "-no-reboot",
-                "-kernel", os.path.join(image, "vmlinuz"), "-initrd", self._initrd(image, over),
-                "-serial", "file:" + self.path("console"),
-                "-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
+        argv = ["-kernel", os.path.join(image, "vmlinuz"), "-initrd", self._initrd(image, over),
                 "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self.path('agent')},server=on,wait=off",
                 "-device", "virtserialport,chardev=agent,name=lunward",
                 "-append", " ".join(["console=ttyS0 quiet panic=-1 no_timer_check mitigations=off net.ifnames=0 random.trust_cpu=on",
                                      f"lunward.host={self.name}",
                                      "lunward.addr=" + ",".join(a for _, _, a in nics), append])]
+        for i, d in enumerate(disks):
+            argv += ["-drive", f"if=none,id=d{i},file={d},format=raw,cache=none", "-device", f"virtio-blk-pci,drive=d{i}"]
+        self._power_on(argv + list(extra), nics, memory_mib, switch_pid, stays)
+        self._connect()
+        return self
+
+    def _power_on(self, argv, nics, memory_mib, switch_pid, stays=False):
+        """Start QEMU with what all guests have, and @argv."""
+        os.makedirs(self.dir, exist_ok=True)
+        for stale in ("agent", "qmp", "console"):
+            if os.path.exists(self.path(stale)):
+                os.unlink(self.path(stale))
+        argv = [QEMU, "-M", "q35,graphics=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1",
+                "-m", str(memory_mib), "-nodefaults", "-display", "none", "-no-reboot",
+                "-serial", "file:" + self.path("console"), "-qmp", f"unix:{self.path('qmp')},server=on,wait=off", *argv]
         for i, (bridge, mac, _) in enumerate(nics):
             tap = f"{self.name}-{bridge}"[:15]
             self._tap(switch_pid, tap, bridge)
             argv += ["-netdev", f"tap,id=n{i},ifname={tap},script=no,downscript=no",
                      "-device", f"virtio-net-pci,netdev=n{i},mac={mac},romfile="]
-        for i, d in enumerate(disks):
-            argv += ["-drive", f"if=none,id=d{i},file={d},format=raw,cache=none", "-device", f"virtio-blk-pci,drive=d{i}"]
-        argv += list(extra)
         if not stays:
             argv = ["setpriv", "--pdeathsig", "KILL", "--"] + argv
         if switch_pid:
@@ -76,8 +81,6 @@ class Guest:
             self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=stays)
         with open(self.path("pid"), "w", encoding="ascii") as f:
             f.write(str(self.proc.pid))
-        self._connect()
-        return self
 
     def attach(self):
         """To a guest that another process has started."""

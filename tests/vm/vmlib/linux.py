@@ -7,6 +7,8 @@ from lablib.ns import LabError, wait_for
 from .guest import Guest, mac_of
 from .image import image
 
+MAPPER_S = 30           # multipathd is slow under emulation
+
 # What the kernel may say when a target is moved under it; anything else at level err or above is our doing.
 EXPECTED = re.compile(r"detected conn error|Power-on or device reset|Capacity data has changed|Inquiry data has changed|"
                       r"REPORTED LUNS DATA HAS CHANGED|ping timeout of|random: |ACPI|MSR|RETBleed|Spectre|x86/cpu|"
@@ -19,12 +21,13 @@ def initiator(name):
 
 
 class Linux:
-    def __init__(self, bench, name="linux", nics=(("client", "192.0.2.200/24"),), over=None):
+    def __init__(self, bench, name="linux", nics=(("client", "192.0.2.200/24"),), over=None, made_of=None, memory=384):
+        """@made_of: image()'s arguments."""
         self.bench, self.name = bench, name
         self.guest = Guest(bench.lab.dir, name)
         bench.closing.append(self.guest.kill)
-        self.guest.start(image(), [(net, mac_of(name, net), addr) for net, addr in nics],
-                         switch_pid=bench.lab.switch.pid(), over=over)
+        self.guest.start(image(**(made_of or {})), [(net, mac_of(name, net), addr) for net, addr in nics],
+                         memory, switch_pid=bench.lab.switch.pid(), over=over)
         self.run(f"""echo InitiatorName={initiator(name)} > /etc/iscsi/initiatorname.iscsi
 modprobe -a iscsi_tcp sd_mod sg ext4
 iscsid""")
@@ -39,6 +42,29 @@ iscsiadm -m node -T {iqn} -p {portal} --login
 until [ $(ls -d /sys/class/iscsi_session/session*/device/target*/*/block/* 2>/dev/null | wc -l) -ge {disks} ]; do usleep 20000; done
 dmesg -n 1""")
         return self
+
+    def multipath(self, portals, iqn, luns, options=""):
+        """udev and multipathd with their defaults (and @options), a session a portal. Return: the map of each LUN."""
+        self.run(f"""modprobe -a dm_mod dm_multipath dm_service_time
+[ -z "{options}" ] || printf 'defaults {{\\n{options}\\n}}\\n' >/etc/multipath.conf
+/lib/systemd/systemd-udevd --daemon
+udevadm trigger --action=add && udevadm settle
+multipathd""")
+        for n, portal in enumerate(portals):
+            self.login(portal, iqn, luns * (n + 1))
+        said = self.run(f"""udevadm settle
+for lun in $(seq 0 {luns - 1}); do
+	for d in /sys/class/iscsi_session/session*/device/target*/*:$lun/block/*; do multipath -a /dev/${{d##*/}} >/dev/null; done
+	multipath /dev/${{d##*/}} >/dev/null
+	map=$(udevadm info --query=property --property=ID_SERIAL --value /dev/${{d##*/}})
+	n={MAPPER_S * 10}
+	until [ "$(multipathd show map $map topology 2>/dev/null | grep -c 'active ready')" = {len(portals)} ]; do
+		n=$((n - 1)); [ $n -gt 0 ] || {{ multipathd show topology; exit 1; }}
+		usleep 100000
+	done
+	echo /dev/mapper/$map
+done""", timeout=300)
+        return [line for line in said.splitlines() if line.startswith("/dev/mapper/")]
 
     def disk(self, lun):
         """The device of a LUN."""
@@ -69,5 +95,5 @@ dmesg -n 1""")
 
     def kernel_errors(self):
         """Lines of level err or worse that nobody expects."""
-        lines = re.findall(r"^<([0-3])>(.*)$", self.run("dmesg -r"), re.M)
+        lines = re.findall(r"^<([0-3])>(.*)$", self.run("dmesg -r | grep '^<[0-3]>' || true"), re.M)
         return [line for _, line in lines if not EXPECTED.search(line)]
