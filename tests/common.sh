@@ -7,7 +7,7 @@ packages_build=(gcc libc6-dev linux-libc-dev make autoconf automake pkg-config p
 	libzmq3-dev libqb-dev libcorosync-common-dev libcpg-dev libvotequorum-dev libquorum-dev libcmap-dev liburing-dev
 	libisal-dev nettle-dev libiscsi-dev libyaml-dev libmnl-dev libcmocka-dev xz-utils)
 packages_lab=(corosync iproute2 python3 util-linux libiscsi-bin)
-packages_test=(qemu-utils qemu-block-extra procps tshark)
+packages_test=(spin qemu-utils qemu-block-extra procps tshark)
 packages_vm=(qemu-system-x86 cpio kmod)
 
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' off=$'\e[0m'; else bold='' dim='' red='' green='' off=''; fi
