@@ -80,6 +80,8 @@ static enum fence_next read_answered(struct fence_machine *m, const struct fence
 static enum fence_next bump_start(struct fence_machine *m)
 {
 	m->state = NEXUS_CHANGE;
+	if (MUTANT(MUTANT_BLIND_BUMP))
+		return fence_cmd_register_ignore(m, m->req.key);
 	return fence_cmd_register(m, m->req.expect, m->req.key);
 }
 

@@ -5,6 +5,7 @@
 #ifndef LUNWARD_FENCING_PRIVATE_H
 #define LUNWARD_FENCING_PRIVATE_H
 
+#include "cluster/core/mutants.h"
 #include "fencing/arbitrate.h"
 #include "fencing/prcmd.h"
 

@@ -32,7 +32,7 @@ static void adopted(struct core *c, struct group *g)
 	memset(&g->repl, 0, sizeof(g->repl));
 	memset(&g->next, 0, sizeof(g->next));
 	g->repl.last = g->rec.stamp;
-	g->must_bump = true;
+	g->must_bump = !MUTANT(MUTANT_ADOPT_NO_BUMP);
 	g->take.forced = false;
 	co_act_event(c, g, CORE_INFO, "adopted", "key epoch %u on the LUN is ours: the group stays here", g->key.epoch);
 	co_address_up(c, g, false);

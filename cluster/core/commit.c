@@ -63,6 +63,8 @@ static void begin(struct core *c, struct group *g)
 	g->commit.phase = COMMIT_STORING;
 	g->commit.ticket = ch.ticket;
 	co_store(c, g, ST_COMMIT, s, ch.body, true);
+	if (MUTANT(MUTANT_PUSH_FIRST))
+		answer(c, g, ch.ticket, true);
 	core_body_unref(ch.body);
 }
 

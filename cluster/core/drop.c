@@ -20,7 +20,8 @@ static void vdrop(struct core *c, struct group *g, enum core_state s, bool back_
 	co_store_cancel(g);
 	co_commit_forget(g);
 	co_target_drop(c, g);
-	co_address_down(c, g);
+	if (!MUTANT(MUTANT_KEEP_ADDRESS))
+		co_address_down(c, g);
 	g->key = (struct core_key){ 0 };
 	for (unsigned i = 0; i < g->n_luns; i++)
 		g->luns[i].mine = g->key;

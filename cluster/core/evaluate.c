@@ -134,7 +134,7 @@ static void bring_address_back(struct core *c, struct group *g)
 {
 	if (g->address || g->must_bump)
 		return;
-	if (co_key_stale(c, g)) {
+	if (co_key_stale(c, g) && !MUTANT(MUTANT_BLIND_ADDRESS)) {
 		g->take.tries++;
 		g->must_bump = true;
 	} else {

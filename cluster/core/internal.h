@@ -16,29 +16,7 @@
 #include "cluster/core/core.h"
 #include "node/util/util.h"
 
-/* Deliberate faults: tests/sim builds the core once more with them, chooses one at a time, and must notice. */
-#ifdef CORE_MUTANTS
-extern int core_mutant;
-#define MUTANT(n) (core_mutant == (n))
-#else
-#define MUTANT(n) false
-#endif
-enum {
-	MUTANT_NO_LOOK_BACK = 1,     /* acts on a stale answer of the LUN: no reading back */
-	MUTANT_SELF_DELIVERY,        /* commits as soon as the record is stable here */
-	MUTANT_NO_BUMP,              /* members may leave without the key moving */
-	MUTANT_SERVE_OUTDATED,       /* current() is always true */
-	MUTANT_EARLY_ADDRESS,        /* address goes up when arbitration begins */
-	MUTANT_IGNORE_FENCED,        /* goes on after a reservation conflict */
-	MUTANT_NO_INTENT,            /* takes the LUN before the record says so */
-	MUTANT_NO_QUORUM,            /* a minority goes on */
-	MUTANT_FORGET_JOINERS,       /* a member that joins gets the record, but its acknowledgement is not waited for */
-	MUTANT_LARGER_IS_CURRENT,    /* current() looks at epochs only; each attempt uses the key's epoch + 1 again */
-	MUTANT_NO_SWEEP,             /* registrations of dead challengers stay */
-	MUTANT_TRUST_SILENT,         /* a member that says nothing any more is left alone */
-	N_MUTANTS,
-};
-
+#include "cluster/core/mutants.h"
 
 typedef uint32_t pset;               /* set of peer slots */
 #define BIT(slot) ((pset)1 << (slot))

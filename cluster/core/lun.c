@@ -34,7 +34,7 @@ static void issue(struct core *c, struct group *g, struct lun *l, enum core_fenc
 void co_lun_fence(struct core *c, struct group *g, struct lun *l, enum core_fence_op op, struct core_key old, struct core_key key)
 {
 	l->known = false;
-	if (!l->busy) {
+	if (!l->busy || MUTANT(MUTANT_TWO_AT_ONCE)) {
 		issue(c, g, l, op, old, key);
 		return;
 	}
@@ -84,7 +84,7 @@ bool co_key_stale(const struct core *c, const struct group *g)
 /** co_lun_all_mine() - Every LUN carries the key in force */
 bool co_lun_all_mine(const struct group *g)
 {
-	for (unsigned i = 0; i < g->n_luns; i++)
+	for (unsigned i = 0; i < (MUTANT(MUTANT_FIRST_IS_ALL) ? 1 : g->n_luns); i++)
 		if (!co_key_eq(g->luns[i].mine, g->key))
 			return false;
 	return true;
@@ -138,6 +138,8 @@ void co_lun_done(struct core *c, const struct core_ev_fence *ev)
 	co_dirty(g);
 	learn_epoch(g, ev);
 	if (l->forgotten) {
+		if (ev->status == CORE_FENCE_OK && (l->op == CORE_FENCE_TAKE || l->op == CORE_FENCE_BUMP))
+			l->seen = l->op_key;  /* nobody waits for it any more, but it is there */
 		l->forgotten = false;
 		if (l->wanted) {
 			l->wanted = false;

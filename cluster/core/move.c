@@ -71,7 +71,7 @@ static void close_sockets(struct core *c, struct group *g)
 {
 	g->move.phase = MOVE_CLOSE;
 	co_set_timer(c, g, TM_PHASE, DROP_MS);
-	if (g->t.phase > T_STANDBY)
+	if (g->t.phase > T_STANDBY && !MUTANT(MUTANT_RELEASE_EARLY))
 		co_target_drop(c, g);
 	else
 		closed(c, g);

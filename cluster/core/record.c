@@ -126,6 +126,18 @@ static const struct core_record *newest(const struct group *g)
 	return g->flight.kind != ST_NONE ? &g->flight.rec : &g->rec;
 }
 
+/*
+ * Is the key on the LUN ours, for all we know, and does our record belong to it while @s, of somebody who is only trying, does not?
+ * An attempt that we gave up may have put the key there after that node has looked: then nobody else's record would match.
+ */
+static bool needed_here(const struct group *g, unsigned from, const struct core_stamp *have, const struct core_stamp *s)
+{
+	struct core_key k = g->n_luns ? g->luns[0].seen : (struct core_key){ 0 };
+
+	return (co_state_flags(g->view[from].state) & F_EARLY) && k.epoch && k.epoch == have->epoch && k.node == have->node &&
+	       !core_current(s, &k);
+}
+
 /* May we replace what we have by this record of @from? */
 static bool acceptable(const struct core *c, const struct group *g, unsigned from, const struct core_stamp *s)
 {
@@ -139,6 +151,8 @@ static bool acceptable(const struct core *c, const struct group *g, unsigned fro
 	if (g->state == CORE_FETCHING && g->take.from == from)
 		return owner == NO_SLOT;  /* chosen as the best there is, whatever its epoch */
 	if (c->peers[from].id != s->node)
+		return false;
+	if (needed_here(g, from, have, s) && !MUTANT(MUTANT_GIVE_UP_MATCH))
 		return false;
 	if (s->epoch < have->epoch || (s->epoch == have->epoch && s->node == have->node && s->seq < have->seq))
 		return false;

@@ -150,7 +150,7 @@ void co_serve_address(struct core *c, const struct core_ev_address *ev)
 	if (!g)
 		return;
 	co_dirty(g);
-	if (ev->expired && g->address) {
+	if (ev->expired && g->address && !MUTANT(MUTANT_NO_LEASE)) {
 		g->address = false;  /* evaluate.c brings them back once the key is proved to be ours */
 		co_act_event(c, g, CORE_WARNING, "address-expired", "this node stood still for longer than the lease of its "
 			     "addresses: is the group still ours?");

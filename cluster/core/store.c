@@ -28,14 +28,14 @@ static void pump(struct core *c, struct group *g)
 	const struct core_stamp *stamp;
 	struct core_action *a;
 
-	if (g->flight.kind != ST_NONE || g->want.kind == ST_NONE)
+	if ((g->flight.kind != ST_NONE && !MUTANT(MUTANT_STORE_TWICE)) || g->want.kind == ST_NONE)
 		return;
 	g->flight = g->want;
 	g->want = (struct store_job){ 0 };
 	stamp = &g->flight.rec.stamp;
 	g->flight.rec.admin_gen = g->admin_gen;
 	g->flight.rec.stopped = g->stopped;
-	g->flight.rec.high = MAX(g->epoch, stamp->epoch);
+	g->flight.rec.high = MUTANT(MUTANT_FORGET_HIGH) ? 0 : MAX(g->epoch, stamp->epoch);
 	g->store_id = ++c->next_id;
 	a = co_act(c, CORE_ACT_STORE, g);
 	a->store.id = g->store_id;

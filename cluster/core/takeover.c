@@ -111,6 +111,18 @@ static bool all_nodes_here(const struct core *c, const struct group *g, char *mi
 	return !*missing;
 }
 
+/*
+ * A member that is still giving the group up may have I/O in flight. Usually the preempt aborts it; where nothing is registered
+ * any more (an array without APTPL lost power) nothing does. Return: its slot, or NO_SLOT
+ */
+static unsigned still_dropping(const struct core *c, const struct group *g)
+{
+	for (unsigned s = 0; s < CORE_MAX_NODES; s++)
+		if (s != c->me && c->peers[s].live && g->view[s].known && !MUTANT(MUTANT_NO_WAIT_DROP) && (co_state_flags(g->view[s].state) & F_DOWN))
+			return s;
+	return NO_SLOT;
+}
+
 static void fetch(struct core *c, struct group *g, unsigned from)
 {
 	struct core_action *a;
@@ -205,6 +217,11 @@ void co_takeover_decide(struct core *c, struct group *g)
 	if (!k.epoch && !g->take.forced && !all_nodes_here(c, g, missing, sizeof(missing))) {
 		co_block(c, g, "there is no key on the LUN to tell which record is the newest: start %s, or "
 		      "`lunwardctl group start --force %s` to go on with the newest of those present", missing, g->name);
+		return;
+	}
+	if (!k.epoch && !g->take.forced && still_dropping(c, g) != NO_SLOT) {
+		co_block(c, g, "nothing is registered on %s that could be aborted, and %s has not given the group up yet",
+			 g->luns[0].name, c->peers[still_dropping(c, g)].name);
 		return;
 	}
 	if (k.epoch && best == NO_SLOT && !g->take.forced) {

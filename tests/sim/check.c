@@ -60,7 +60,8 @@ static bool serves(const struct sim *s, unsigned node, unsigned g, unsigned l)
 	const struct sim_target *t = &s->node[node].target[g];
 	const struct sim_lun *x = &s->lun[g][l];
 
-	return t->state == CORE_T_ACTIVE && (t->luns & 1u << l) && !x->lawless && lun_allows(&x->model, node);
+	return t->state == CORE_T_ACTIVE && (t->luns & 1u << l) && !x->lawless && !(s->unfinished[g] && x->model.holder < 0) &&
+	       lun_allows(&x->model, node);
 }
 
 void check_access(struct sim *s, unsigned g)
@@ -74,6 +75,15 @@ void check_access(struct sim *s, unsigned g)
 		if (n == 2)
 			broken(s, "%s: n%u and n%u can both do I/O on lun %u", group_name(g), who[0], who[1], l);
 	}
+}
+
+/* @node is about to release a LUN: not one that its target serves. */
+void check_release(struct sim *s, unsigned node, unsigned g, unsigned l)
+{
+	const struct doc_group *d = config_of(s, node, g);
+
+	if (s->node[node].target[g].state == CORE_T_ACTIVE && d->there && memchr(d->lun, (int)l, d->n_luns))
+		broken(s, "%s: n%u releases lun %u, which it serves", group_name(g), node + 1, l);
 }
 
 /* An I/O of @node has just taken effect on @l. */
@@ -121,9 +131,11 @@ void check_committed(struct sim *s, unsigned node, unsigned g, uint64_t change)
 {
 	uint64_t *acked = &s->acked[g];
 
+	if (s->overruled[g] && s->lun[g][config_of(s, node, g)->lun[0]].model.holder != (int)node)
+		return;  /* on the side that was given up, and has not noticed yet */
 	if (contains(s, change, *acked))
 		*acked = change;
-	else if (!s->overruled[g] && !contains(s, *acked, change))
+	else if (!contains(s, *acked, change))
 		broken(s, "%s: n%u acknowledged change %llu, which is in no line with %llu", group_name(g), node + 1,
 		       (unsigned long long)change, (unsigned long long)*acked);
 }

@@ -158,6 +158,8 @@ void lun_request(struct sim *s, unsigned n, unsigned g, unsigned l, uint64_t id,
 	struct worker *w = &s->node[n].worker[g][l];
 	struct job j = { .id = id, .op = op, .old = old, .key = key };
 
+	if (op == CORE_FENCE_RELEASE)
+		check_release(s, n, g, l);
 	if (!w->busy)
 		begin(s, n, g * LUNS + l, &j);
 	else if (s->n_docs == 1 || w->n_queue == QUEUE)

@@ -245,6 +245,7 @@ void snipe(struct sim *s, unsigned n);  /* something delicate has just happened 
 /* ---- check.c: invariants ---- */
 void broken(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void check_access(struct sim *s, unsigned g);
+void check_release(struct sim *s, unsigned node, unsigned g, unsigned l);
 void check_effect(struct sim *s, unsigned node, unsigned g, unsigned l);
 void check_epoch(struct sim *s, unsigned g, unsigned l);
 void check_activated(struct sim *s, unsigned node, unsigned g);
