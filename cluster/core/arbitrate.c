@@ -76,7 +76,7 @@ void co_taking_fence(struct core *c, struct group *g, struct lun *l)
 {
 	if (l != g->luns)
 		return;
-	if ((l->status == CORE_FENCE_OK || (l->status == CORE_FENCE_LOST && MUTANT(MUTANT_LOST_IS_WON))) && l->op == CORE_FENCE_TAKE)
+	if (l->status == CORE_FENCE_OK && l->op == CORE_FENCE_TAKE)
 		won(c, g, l);
 	else if (l->status == CORE_FENCE_FOREIGN)
 		co_block(c, g, "%s carries a key that is not this cluster's: %s", l->name, l->error);

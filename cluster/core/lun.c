@@ -84,7 +84,7 @@ bool co_key_stale(const struct core *c, const struct group *g)
 /** co_lun_all_mine() - Every LUN carries the key in force */
 bool co_lun_all_mine(const struct group *g)
 {
-	for (unsigned i = 0; i < (MUTANT(MUTANT_FIRST_IS_ALL) ? 1 : g->n_luns); i++)
+	for (unsigned i = 0; i < g->n_luns; i++)
 		if (!co_key_eq(g->luns[i].mine, g->key))
 			return false;
 	return true;

@@ -29,12 +29,11 @@ enum {
 	MUTANT_RELEASE_EARLY,        /* hands over before the target has closed */
 	MUTANT_NO_LEASE,             /* does not care that its addresses ran out */
 	MUTANT_BLIND_ADDRESS,        /* brings them back whatever the age of its key */
-	MUTANT_FIRST_IS_ALL,         /* serves when the first LUN is its own */
 	MUTANT_NO_WAIT_DROP,         /* no key on the LUN: does not wait for who is giving up */
 	MUTANT_GIVE_UP_MATCH,        /* lets a rival's intent replace the record of the key that it has put on the LUN */
 	MUTANT_TWO_AT_ONCE,          /* begins an operation on a LUN before the last one has ended */
 	MUTANT_BLIND_BUMP,           /* fencing: moves its key whoever holds it: REGISTER AND IGNORE */
-	MUTANT_LOST_IS_WON,          /* a compare-and-swap that failed counts as done */
+	MUTANT_KILLED_ONCE,          /* does not kill a second process after one that was not there */
 	MUTANT_KEEP_ADDRESS,         /* keeps its addresses when it drops the group */
 	MUTANT_STORE_TWICE,          /* writes a record while another write is under way */
 	N_MUTANTS,

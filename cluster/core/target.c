@@ -40,6 +40,7 @@ void co_target_want(struct core *c, struct group *g)
 		return;
 	}
 	co_act(c, CORE_ACT_TARGET_START, g);
+	g->t.killed = g->t.killed && MUTANT(MUTANT_KILLED_ONCE);  /* that one was for a process that turned out not to be there */
 	g->t.phase = T_STARTING;
 	co_set_timer(c, g, TM_TARGET, c->opt.activate_ms);
 }

@@ -29,12 +29,11 @@ static const struct { int mutant; const char *what; uint64_t seed; } mutants[] =
 	{ MUTANT_RELEASE_EARLY, "hands over before the target has closed", 0 },
 	{ MUTANT_NO_LEASE, "skips the lease of its addresses", 0 },
 	{ MUTANT_BLIND_ADDRESS, "brings addresses back under an old key", 0 },
-	{ MUTANT_FIRST_IS_ALL, "serves when it has the first LUN", 3700 },
 	{ MUTANT_NO_WAIT_DROP, "takes a LUN without keys while somebody is giving it up", 1005832 },
 	{ MUTANT_GIVE_UP_MATCH, "lets a rival replace the record of its key", 1012221 },
 	{ MUTANT_TWO_AT_ONCE, "begins before the last operation has ended", 0 },
 	{ MUTANT_BLIND_BUMP, "moves its key without comparing", 400 },
-	{ MUTANT_LOST_IS_WON, "takes a lost compare-and-swap for won", 0 },
+	{ MUTANT_KILLED_ONCE, "kills no second process", 3738 },
 	{ MUTANT_KEEP_ADDRESS, "keeps its addresses when it drops the group", 0 },
 	{ MUTANT_STORE_TWICE, "writes two records at once", 0 },
 };

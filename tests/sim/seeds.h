@@ -4,4 +4,5 @@
 4750, 305178, 306333,
 1005832,  /* an array without APTPL lost power: I/O of an owner that was giving up took effect under the next one */
 1012221,  /* an attempt that a new document cut short put its key on the LUN, and a rival's intent replaced its record */
+3738,     /* a new target process was not killed when it hung before its Hello */
 1012944, 1021591, 1023755,
