@@ -44,7 +44,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define SIM_RUNS 400u
 #else
-#define SIM_RUNS 4000u
+#define SIM_RUNS 20000u
 #endif
 #define NODES 8u
 #define GROUPS 200u
