@@ -24,6 +24,9 @@ MODULES = ("virtio_pci", "virtio_net", "virtio_console", "iscsi_tcp", "sd_mod", 
 UNWANTED = ("usr/share/*", "usr/include", "usr/lib/python3*", "usr/lib/*/perl*", "usr/lib/x86_64-linux-gnu/libicudata*",
             "usr/lib/x86_64-linux-gnu/libicu*", "usr/lib/x86_64-linux-gnu/gconv", "usr/bin/perl*", "usr/bin/python3*",
             "usr/lib/systemd", "var/*", "usr/games", "usr/lib/python3", "usr/sbin/xfs_scrub*", "boot", "lib/modules")
+# What fence_scsi and fence_mpath need; their package wants the libraries of every cloud besides, so it comes alone.
+AGENTS = {"packages": PACKAGES + ("python3", "python3-pexpect", "python3-pycurl"), "alone": ("fence-agents",),
+          "keep": ("usr/lib/python3*", "usr/bin/python3*", "usr/lib/python3", "usr/share/fence")}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -63,6 +66,16 @@ def _wanted(cache, packages):
     return sorted(set(names))
 
 
+def _alone(cache, package):
+    """File name of a package that is wanted without what it depends on; downloaded if it is not there."""
+    archives = os.path.join(cache, "archives")
+    uri = _run(["apt-get", "-q", "download", "--print-uris", package]).split()
+    name = os.path.basename(uri[0].strip("'"))
+    if not os.path.exists(os.path.join(archives, name)):
+        _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package], cwd=archives)
+    return name if os.path.exists(os.path.join(archives, name)) else uri[1]
+
+
 def _unpack(cache, names, root):
     for n in names:
         _run(["dpkg-deb", "-x", os.path.join(cache, "archives", n), root])
@@ -93,9 +106,10 @@ def _modules(root, to):
     return version
 
 
-def _strip(root):
+def _strip(root, keep):
+    kept = {path for pattern in keep for path in glob.glob(os.path.join(root, pattern))}
     for pattern in UNWANTED:
-        for path in glob.glob(os.path.join(root, pattern)):
+        for path in set(glob.glob(os.path.join(root, pattern))) - kept:
             shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
 
 
@@ -122,7 +136,7 @@ def cpio(root, out):
         raise VmError(f"cpio: {r.stderr.decode().strip()}")
 
 
-def _build(cache, names, out):
+def _build(cache, names, keep, out):
     work = out + ".work"
     shutil.rmtree(work, ignore_errors=True)
     root, mods = os.path.join(work, "root"), os.path.join(work, "mods")
@@ -134,7 +148,7 @@ def _build(cache, names, out):
     version = _modules(root, mods)
     os.makedirs(out, exist_ok=True)
     shutil.copy(kernel[0], os.path.join(out, "vmlinuz"))
-    _strip(root)
+    _strip(root, keep)
     _run(["cp", "-a", os.path.join(mods, "lib/modules"), os.path.join(root, "lib/")])
     _merge_usr(root)
     for d in ("proc", "sys", "dev", "run", "tmp", "root", "mnt", "var/lib", "var/log", "etc/iscsi", "etc/multipath"):
@@ -155,12 +169,14 @@ def _build(cache, names, out):
     shutil.rmtree(work)
 
 
-def image(packages=PACKAGES, progress=lambda text: None):
-    """Make the image if it is not cached. Return: its folder, with vmlinuz and initrd."""
+def image(packages=PACKAGES, alone=(), keep=(), progress=lambda text: None):
+    """Make the image if it is not cached. @alone: packages without their dependencies; @keep: not UNWANTED after all.
+
+    Return: its folder, with vmlinuz and initrd."""
     cache = cache_dir()
-    os.makedirs(cache, exist_ok=True)
-    names = _wanted(cache, packages)
-    tag = hashlib.sha256("\n".join(names + list(MODULES)).encode())
+    os.makedirs(os.path.join(cache, "archives"), exist_ok=True)
+    names = _wanted(cache, packages) + [_alone(cache, p) for p in alone]
+    tag = hashlib.sha256("\n".join([*names, *MODULES, *keep]).encode())
     for f in ("../guest-init", "../guest-agent", "../guest-io.c", "image.py"):
         with open(os.path.join(HERE, f), "rb") as src:
             tag.update(src.read())
@@ -169,5 +185,5 @@ def image(packages=PACKAGES, progress=lambda text: None):
         progress(f"downloading {len(names)} Debian packages")
         _apt(cache, packages, "--download-only")
         progress("making the initramfs")
-        _build(cache, names, out)
+        _build(cache, names, keep, out)
     return out
