@@ -109,4 +109,4 @@ def run(report, capture, check):
     lost = capture.close()
     seen = check(capture.path)
     for name, why in found_out(seen, ports):
-        report('wire/liar: ' + name, not why and lost == 0, why or ('%d packets lost' % lost if lost else ''))
+        report('wire/liar: ' + name, None if lost else not why, lost or why)

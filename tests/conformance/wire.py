@@ -62,27 +62,32 @@ class Capture:
         return text if enough(text) else ''
 
     def _mark(self, word):
-        """Until a connection attempt to a port of its own, made now, is in the file: so is all before it."""
-        port, end = free_port(), Clock(60)
+        """Until a connection attempt to a port of its own, made now, is in the file: so is all before it. It is made again, for
+        it may be among what is lost."""
+        port, end, again = free_port(), Clock(60), Clock(0)
         refused = re.compile(b'\x06.{10}' + re.escape(port.to_bytes(2, 'big')), re.S)
         with open(self.path, 'rb') as f:
             f.seek(0, os.SEEK_END)
-            with socket.socket() as s:
-                s.connect_ex(('127.0.0.1', port))
             tail = b''
             while not re.search(refused, tail):
+                if not again.left():
+                    again = Clock(1)
+                    with socket.socket() as s:
+                        s.connect_ex(('127.0.0.1', port))
                 tail = tail[-4096:] + f.read(1 << 20)
                 assert end.left() and self.proc.poll() is None, 'the capture has not %s (%s)' % (word, self.proc.poll())
                 select.select([], [], [], 0.005)
 
     def close(self):
-        """Return: packets that were lost."""
+        """Return: '', or why it cannot be judged: a machine that is busy elsewhere loses packets."""
         self._mark('ended')
         self.proc.send_signal(signal.SIGINT)
         text = self._until(lambda t: re.search(r'received/dropped.*: \d+/\d+', t))
         self.proc.wait(20)
         m = re.search(r'received/dropped.*: \d+/(\d+)', text)
-        return int(m.group(1)) if m else -1
+        if not m:
+            return 'the capture does not end'
+        return '' if m.group(1) == '0' else 'the capture lost %s packets' % m.group(1)
 
     def kill(self):
         if self.proc.poll() is None:
@@ -206,10 +211,12 @@ class Watch:
     @staticmethod
     def _check(path, lost):
         """Return: (ok, detail)"""
+        if lost:
+            return None, lost
         seen = check(path)
-        if lost or seen.findings or not seen.frames:
-            return False, '%d frames of the target, %d packets lost, %d findings: %s; kept: %s' % (
-                seen.frames, lost, len(seen.findings), '; '.join(map(str, seen.findings[:10])), path)
+        if seen.findings or not seen.frames:
+            return False, '%d frames of the target, %d findings: %s; kept: %s' % (
+                seen.frames, len(seen.findings), '; '.join(map(str, seen.findings[:10])), path)
         os.unlink(path)
         return True, '%d frames of the target' % seen.frames
 
