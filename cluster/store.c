@@ -309,6 +309,20 @@ static int make_dir(int at, const char *path)
 	return mkdirat(at, path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* A process before us may have died between rename and fsync: what we are about to read must not go back by a power loss. */
+static int settle(int at, const char *path)
+{
+	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r, saved;
+
+	if (fd < 0)
+		return -1;
+	r = fsync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return r;
+}
+
 static int open_dir(struct store *s, const char *dir)
 {
 	int r = make_dir(AT_FDCWD, dir);
@@ -326,7 +340,7 @@ static int open_dir(struct store *s, const char *dir)
 		return -errno;
 	if (flock(s->lockfd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return 0;
+	return settle(s->dirfd, ".") < 0 || settle(s->dirfd, RECORDS) < 0 ? -errno : 0;
 }
 
 static int start(struct store *s)

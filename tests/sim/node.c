@@ -281,6 +281,7 @@ void clusterd_start(struct sim *s, unsigned n)
 	for (unsigned g = 0; g < s->n_groups; g++) {
 		if (!me->disk[g].valid)
 			continue;
+		me->disk[g].unsynced = false;  /* store_open() sees to that */
 		me->disk[g].known = me->disk[g].rec.stamp;
 		me->disk[g].high = me->disk[g].rec.high;
 		rec[start.n_records] = (struct core_stored_record){ .group = group_name(g), .record = me->disk[g].rec };

@@ -6,3 +6,4 @@
 1012221,  /* an attempt that a new document cut short put its key on the LUN, and a rival's intent replaced its record */
 3738,     /* a new target process was not killed when it hung before its Hello */
 1012944, 1021591, 1023755,
+5011303,  /* what a restarted clusterd had read from its disk went back by a power loss */
