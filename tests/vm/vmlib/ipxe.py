@@ -65,7 +65,7 @@ sanboot --keep iscsi:{portal}::3260:0:{iqn}
 
     def dots(self):
         """How far the boot sector is."""
-        return self.said().rpartition("Booting from SAN device")[2].count(".")
+        return self.said().partition("Booting from SAN device")[2].count(".")
 
     def wait(self, what, condition, timeout=240):
         def look():
