@@ -193,14 +193,13 @@ int netlink_mute(struct netlink *nl, const struct ip *ip, bool on);
 int netlink_mac(int ifindex, uint8_t ret[6]);
 
 /* ---- sockdiag.c: TCP sockets of an address ---- */
-struct tickle_conn { struct endpoint portal, client; };
 /**
  * sockdiag_destroy() - Abort every TCP socket bound to @local that has a peer; listeners stay
  * Call it once the address is gone. Its resets must not leave: the peer shall meet the next owner instead. IPv4 does
  * not route from an address that is not there; IPv6 does, so @local is muted meanwhile.
- * Return: how many, or -errno; @ret: their ends, malloc()ed, also when it fails. Context: system calls
+ * Return: how many, or -errno. Context: system calls
  */
-int sockdiag_destroy(struct netlink *nl, const struct ip *local, struct tickle_conn **ret);
+int sockdiag_destroy(struct netlink *nl, const struct ip *local);
 
 /* ---- announce.c: gratuitous ARP and unsolicited NA, repeated ---- */
 struct announcer;
@@ -212,16 +211,15 @@ void announce_stop(struct announcer *a, const struct ip *ip);
 
 /* ---- tickle.c: wake clients that still hold a connection to the portal's former owner ---- */
 struct tickler;
+struct tickle_conn { struct endpoint portal, client; };
 int tickler_new(struct tickler **ret, qb_loop_t *loop);
 void tickler_free(struct tickler *t);
 /**
- * tickle_start() - To each of @conn whose portal is @portal: at once, TICKLE_REPEAT_MS later, and thrice more, each time twice
- * as long after the one before. The address need not be here: the answer goes to whoever has it by then.
+ * tickle_start() - To each of @conn whose portal is @portal: at once, and twice more TICKLE_REPEAT_MS apart
  * Return: how many were sent at once, or -errno of the first that failed if none could be
  */
 #define TICKLE_REPEAT_MS 600  /* Linux answers a bogus ACK at most every 500 ms (tcp_invalid_ratelimit) */
 int tickle_start(struct tickler *t, const struct ip *portal, const struct tickle_conn *conn, size_t n);
-/** tickle_stop() - All that was started for @portal */
 void tickle_stop(struct tickler *t, const struct ip *portal);
 
 /* ---- store.c: files that survive a power loss, written by a worker ---- */

@@ -9,7 +9,7 @@
  *
  * Order on the way up: address, announcement, tickle (facts: a tickle before the announcement is answered to the
  * former owner's hardware address). On the way down: address first, then what is left of its sockets is destroyed,
- * so that their resets have no way out. Those are connections that nobody else knows of: we tickle them from here.
+ * so that their resets have no way out.
  */
 #include "cluster/shell.h"
 
@@ -136,7 +136,6 @@ static void announce(struct group *g, struct portal *p, const struct tickle_conn
 static int release(struct group *g, struct portal *p)
 {
 	struct clusterd *d = g->d;
-	_cleanup_free_ struct tickle_conn *left = NULL;
 	int r = 0, killed;
 
 	announce_stop(d->announcer, &p->ip);
@@ -153,12 +152,10 @@ static int release(struct group *g, struct portal *p)
 	p->up = false;
 	p->ifindex = 0;
 	p->error = 0;
-	killed = sockdiag_destroy(d->netlink, &p->ip, &left);
-	if (killed > 0) {
+	killed = sockdiag_destroy(d->netlink, &p->ip);
+	if (killed > 0)
 		qb_log(LOG_INFO, "%s: %d left-over connections of %s destroyed", g->name, killed, p->text);
-		tickle_start(d->tickler, &p->ip, left, (size_t)killed);
-	}
-	if (killed < 0)
+	else if (killed < 0)
 		qb_log(LOG_WARNING, "%s: left-over connections of %s stay: %s", g->name, p->text, strerror(-killed));
 	return 0;
 }

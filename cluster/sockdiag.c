@@ -3,8 +3,7 @@
  * sockdiag.c - abort leftover TCP sockets of an address this node has given up
  *
  * A socket left behind would answer with its old numbers when the address comes back here, and would spoil the
- * tickle: the client must meet a reset, not a stale peer. Who was at the other end is returned: a connection that had not
- * logged in yet, or was not even accepted, is on nobody's record.
+ * tickle: the client must meet a reset, not a stale peer.
  */
 #include "cluster/clusterd.h"
 
@@ -102,15 +101,7 @@ static int dump(struct mnl_socket *s, uint8_t family, struct victims *l)
 	return talk(s, request(buf, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family, NULL), collect, l);
 }
 
-static struct tickle_conn ends_of(const struct inet_diag_sockid *id, uint8_t family, const struct ip *local)
-{
-	struct tickle_conn c = { .portal = { *local, ntohs(id->idiag_sport) }, .client = { .port = ntohs(id->idiag_dport) } };
-
-	ip_make(&c.client.ip, id->idiag_dst, family == AF_INET ? 4 : 16);
-	return c;
-}
-
-static int destroy_all(struct mnl_socket *s, const struct victims *l, struct tickle_conn *ret)
+static int destroy_all(struct mnl_socket *s, const struct victims *l)
 {
 	int done = 0;
 
@@ -120,13 +111,12 @@ static int destroy_all(struct mnl_socket *s, const struct victims *l, struct tic
 
 		if (r == -EOPNOTSUPP)
 			return r;    /* kernel without CONFIG_INET_DIAG_DESTROY */
-		if (r == 0)
-			ret[done++] = ends_of(&l->v[i], l->family[i], &l->local);
+		done += r == 0;
 	}
 	return done;
 }
 
-static int destroy(const struct ip *local, struct tickle_conn **ret)
+static int destroy(const struct ip *local)
 {
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
 	struct victims l = { .local = *local };
@@ -139,23 +129,21 @@ static int destroy(const struct ip *local, struct tickle_conn **ret)
 		r = dump(s, AF_INET, &l);
 	if (r == 0)
 		r = dump(s, AF_INET6, &l);
-	*ret = r == 0 && l.n ? calloc(l.n, sizeof(**ret)) : NULL;
-	if (r == 0 && l.n)
-		r = *ret ? destroy_all(s, &l, *ret) : -ENOMEM;
+	if (r == 0)
+		r = destroy_all(s, &l);
 	mnl_socket_close(s);
 	free(l.v);
 	free(l.family);
 	return r;
 }
 
-int sockdiag_destroy(struct netlink *nl, const struct ip *local, struct tickle_conn **ret)
+int sockdiag_destroy(struct netlink *nl, const struct ip *local)
 {
 	int r = local->len == 16 ? netlink_mute(nl, local, true) : 0;
 
-	*ret = NULL;
 	if (r < 0)
 		return r;
-	r = destroy(local, ret);
+	r = destroy(local);
 	if (local->len == 16)
 		netlink_mute(nl, local, false);
 	return r;

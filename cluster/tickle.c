@@ -6,8 +6,7 @@
  * impossible numbers, sent from the portal, makes its kernel answer with the true ones (RFC 9293 3.10.7.4); our
  * kernel knows no such connection and resets; the client reconnects now. Send it after the announcement, or the
  * answer goes to the dead owner's hardware address. Linux limits those answers to one every 500 ms a
- * connection, and any one packet may be lost; and a former owner that sends it, for connections that only it knew of,
- * cannot know when the next one is there: four times more, further and further apart. For a connection that is alive
+ * connection, and any one packet may be lost: twice more, TICKLE_REPEAT_MS apart. For a connection that is alive
  * again under the same ends the packet is harmless: its peer discards it.
  */
 #include "cluster/clusterd.h"
@@ -15,7 +14,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define TICKLE_ROUNDS 5u
+#define TICKLE_ROUNDS 3u
 
 struct tickler {
 	qb_loop_t *loop;
@@ -116,22 +115,14 @@ static int round_of(struct tickle *k)
 	return sent ? sent : err;
 }
 
-/* Return: false: that was the last round */
-static bool again(struct tickle *k)
-{
-	uint64_t ms = (uint64_t)TICKLE_REPEAT_MS << (k->rounds - 1);
-
-	return k->rounds < TICKLE_ROUNDS &&
-	       !qb_loop_timer_add(k->owner->loop, QB_LOOP_MED, ms * NSEC_PER_MSEC, k, on_timer, &k->timer);
-}
-
 static void on_timer(void *data)
 {
 	struct tickle *k = data;
 
 	k->timer = 0;
 	round_of(k);
-	if (!again(k))
+	if (k->rounds >= TICKLE_ROUNDS ||
+	    qb_loop_timer_add(k->owner->loop, QB_LOOP_MED, TICKLE_REPEAT_MS * NSEC_PER_MSEC, k, on_timer, &k->timer) < 0)
 		tickle_free(k);
 }
 
@@ -140,6 +131,7 @@ int tickle_start(struct tickler *t, const struct ip *portal, const struct tickle
 	struct tickle *k = calloc(1, sizeof(*k) + n * sizeof(*conn));
 	int r;
 
+	tickle_stop(t, portal);
 	if (!k)
 		return -ENOMEM;
 	*k = (struct tickle){ .owner = t, .portal = *portal };
@@ -148,7 +140,8 @@ int tickle_start(struct tickler *t, const struct ip *portal, const struct tickle
 			k->conn[k->n++] = conn[i];
 	list_add_tail(&t->active, &k->link);
 	r = k->n ? round_of(k) : 0;
-	if (!k->n || !again(k))
+	if (!k->n ||
+	    qb_loop_timer_add(t->loop, QB_LOOP_MED, TICKLE_REPEAT_MS * NSEC_PER_MSEC, k, on_timer, &k->timer) < 0)
 		tickle_free(k);
 	return r;
 }

@@ -262,22 +262,15 @@ void conn_close(struct conn *c, enum conn_end end, const char *why)
 		conn_lose(c, end, why);
 }
 
-void conn_fence(struct conn *c)
-{
-	if (c->state >= CONN_FULL)
-		conn_close(c, CONN_END_SILENT, "fenced");
-}
-
 void conn_lose(struct conn *c, enum conn_end end, const char *why)
 {
 	if (c->state >= CONN_DYING)
 		return;
 	if (why)
 		rlog(c->r, LOG_INFO, "%s: connection ends: %s", c->name, why);
-	/* One that has not logged in is on no record: nobody would wake its initiator. */
-	c->end = end == CONN_END_SILENT && c->state < CONN_FULL ? CONN_END_RST : end;
 	conn_set_state(c, CONN_DYING);
 	c->moving = false;
+	c->end = end;
 	ring_timer_cancel(&c->timer);
 	list_del(&c->rx_wait);
 	list_del(&c->tx_work.link);

@@ -155,11 +155,6 @@ void conn_new(struct reactor *r, struct group *g, int fd, uint64_t number,
 void conn_close(struct conn *c, enum conn_end end, const char *why);
 /** conn_lose() - [R] Likewise, but not by anybody's wish: at error recovery level 2 its tasks stay for a while */
 void conn_lose(struct conn *c, enum conn_end end, const char *why);
-/**
- * conn_fence() - [R] Its group has been fenced: close it without a word. One that has not logged in stays, for it is on no record:
- * clusterd finds its socket when the address is gone, and wakes its initiator; then the group is dropped, and it with it.
- */
-void conn_fence(struct conn *c);
 /** conn_lost_for() - [R] A lost connection stays for DefaultTime2Wait + DefaultTime2Retain from now on */
 void conn_lost_for(struct conn *c);
 /** conn_finish() - [R] Send what is to be sent, then close */

@@ -17,8 +17,6 @@ static bool is_there(const struct conn *c, const struct drain *d)
 		return conn_settled(c);
 	case DRAIN_CLOSE:
 		return !c->isc;
-	case DRAIN_FENCE:
-		return !c->isc || c->state < CONN_FULL;
 	case DRAIN_WAIT_GONE:
 		return c->state == CONN_GONE;
 	}
@@ -70,10 +68,8 @@ static void on_reactor(struct call *call, struct reactor *r)
 			conn_close(c, CONN_END_RST, "the group is being moved");
 		else if (d->kind == DRAIN_CLOSE)
 			conn_close(c, d->end, d->why);
-		else if (d->kind == DRAIN_FENCE)
-			conn_fence(c);
 		/* A connection that was closed before has nothing more to tell of it: to wait for its tasks is another drain's */
-		if (c->state == CONN_GONE || ((d->kind == DRAIN_CLOSE || d->kind == DRAIN_FENCE) && is_there(c, d)))
+		if (c->state == CONN_GONE || (d->kind == DRAIN_CLOSE && is_there(c, d)))
 			continue;
 		c->drain = d;
 		d->left[r->index]++;

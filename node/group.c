@@ -389,7 +389,7 @@ void group_fenced(struct group *g, const char *lun, const char *detail)
 	g->chain++;
 	set_state(g, GROUP_FENCED);
 	qb_log(LOG_CRIT, "group %s: FENCED: %s: %s: all connections dropped", g->name, lun, detail);
-	drain_start(g, DRAIN_FENCE, CONN_END_SILENT, NULL, fenced_closed, g);
+	drain_start(g, DRAIN_CLOSE, CONN_END_SILENT, "fenced", fenced_closed, g);
 	commit_reset(g);
 	chain_end(g, "fenced");
 	if (g->ctl->on_fenced)
@@ -414,7 +414,7 @@ void group_fenced_here(struct rlu *l, const char *detail)
 
 	list_for_each_safe(c, tmp, &l->r->conns, link)
 		if (c->group == l->lu->group)
-			conn_fence(c);
+			conn_close(c, CONN_END_SILENT, "fenced");
 	if (!n)
 		abort();  /* the others must hear of it */
 	*n = (struct fence_note){ .msg.run = fence_arrives, .lu = l->lu };

@@ -81,10 +81,9 @@ void group_remove(struct group *g);
 /*
  *    DRAIN_QUIESCE    stop reading, let tasks end, send answers and goodbye; connections in login are reset
  *    DRAIN_CLOSE      close sockets; tasks may still be with the disks
- *    DRAIN_FENCE      likewise, without a word, those that have logged in: conn_fence()
  *    DRAIN_WAIT_GONE  wait until nothing is left of them
  */
-enum drain_kind { DRAIN_QUIESCE, DRAIN_CLOSE, DRAIN_FENCE, DRAIN_WAIT_GONE };
+enum drain_kind { DRAIN_QUIESCE, DRAIN_CLOSE, DRAIN_WAIT_GONE };
 
 struct drain {
 	struct call call;
