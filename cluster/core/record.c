@@ -127,15 +127,16 @@ static const struct core_record *newest(const struct group *g)
 }
 
 /*
- * Is the key on the LUN ours, for all we know, and does our record belong to it while @s, of somebody who is only trying, does not?
- * An attempt that we gave up may have put the key there after that node has looked: then nobody else's record would match.
+ * Does our record belong to the key on the LUN, for all we know, while @s does not? An attempt that we gave up may have put that key
+ * there after that node has looked; or it was an owner once, and has not heard of its end yet. Then nobody's record would match.
  */
 static bool needed_here(const struct group *g, unsigned from, const struct core_stamp *have, const struct core_stamp *s)
 {
 	struct core_key k = g->n_luns ? g->luns[0].seen : (struct core_key){ 0 };
 
-	return (co_state_flags(g->view[from].state) & F_EARLY) && k.epoch && k.epoch == have->epoch && k.node == have->node &&
-	       !core_current(s, &k);
+	if ((co_state_flags(g->view[from].state) & F_HOLD) && g->view[from].key_epoch > k.epoch)
+		return false;
+	return k.epoch && k.epoch == have->epoch && k.node == have->node && !core_current(s, &k);
 }
 
 /* May we replace what we have by this record of @from? */
@@ -154,6 +155,8 @@ static bool acceptable(const struct core *c, const struct group *g, unsigned fro
 		return false;
 	if (needed_here(g, from, have, s) && !MUTANT(MUTANT_GIVE_UP_MATCH))
 		return false;
+	if (co_in_force(s).epoch < co_in_force(have).epoch)
+		return false;  /* keys in force only grow: what was written ahead under an older one proves nothing */
 	if (s->epoch < have->epoch || (s->epoch == have->epoch && s->node == have->node && s->seq < have->seq))
 		return false;
 	if (owner != NO_SLOT && owner != from && g->view[owner].key_epoch >= s->epoch)

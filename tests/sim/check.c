@@ -230,6 +230,21 @@ bool check_served(struct sim *s, unsigned g, char *why, size_t size)
 	return false;
 }
 
+/* Has every node of the group a record under the key in force? One that was left behind is tried again after a while. */
+bool check_caught_up(const struct sim *s, unsigned g)
+{
+	const struct doc_group *d = config_newest(s, g);
+	struct core_key k = key_unpack(lun_holder_key(&s->lun[g][d->lun[0]].model));
+
+	for (unsigned i = 0; d->there && i < d->n_nodes; i++) {
+		const struct core_stamp *r = &s->node[d->node[i] - 1].disk[g].rec.stamp;
+
+		if (r->node != k.node || r->epoch != k.epoch)
+			return false;
+	}
+	return true;
+}
+
 bool check_must_grow(const struct sim *s, unsigned g)
 {
 	return can_be_served(s, g);

@@ -16,7 +16,11 @@ const struct doc_group *config_of(const struct sim *s, unsigned node, unsigned g
 
 const struct doc_group *config_newest(const struct sim *s, unsigned g)
 {
-	return &s->doc[s->n_docs - 1][g];
+	uint64_t newest = 1;
+
+	for (unsigned i = 0; i < s->n_nodes; i++)
+		newest = MAX(newest, s->node[i].doc);
+	return &s->doc[newest - 1][g];
 }
 
 void config_fill(struct sim *s, unsigned node, struct core_conf *conf)

@@ -7,3 +7,5 @@
 3738,     /* a new target process was not killed when it hung before its Hello */
 1012944, 1021591, 1023755,
 5011303,  /* what a restarted clusterd had read from its disk went back by a power loss */
+10018832,  /* an owner that woke up long after its end replaced the only record of the key in force by its own */
+10026575, 10036337, 10042980,

@@ -5,7 +5,7 @@
 #include "tests/sim/sim.h"
 
 #define BOUND (100 * SEC)
-#define SETTLED (18 * SEC)  /* a member that was left behind has been tried again by then */
+#define SETTLED (15 * SEC)
 int core_mutant;
 
 void trace(struct sim *s, const char *fmt, ...)
@@ -90,6 +90,21 @@ static void must_recover(struct sim *s)
 		broken(s, "not served again%s:%s", served ? ": nothing is committed" : "", why);
 }
 
+/* Before another blow somebody else must be able to take over: those that were left behind are tried again. */
+static void must_catch_up(struct sim *s)
+{
+	uint64_t until = s->now + BOUND;
+	bool all = false;
+
+	while (!*s->broken && !all && s->now < until && sim_next(s)) {
+		all = true;
+		for (unsigned g = 0; all && g < s->n_groups; g++)
+			all = check_caught_up(s, g);
+	}
+	if (!*s->broken && !all)
+		broken(s, "a member was left behind for good");
+}
+
 static void finish(struct sim *s, struct sim_result *ret)
 {
 	*ret = (struct sim_result){ .steps = s->steps, .acks = s->acks, .activations = s->activations, .ios = s->ios,
@@ -130,6 +145,7 @@ bool sim_run(const struct sim_options *opt, struct sim_result *ret)
 		must_recover(s);
 	}
 	if (!*s->broken && rnd_chance(s, 250)) {
+		must_catch_up(s);
 		faults_stick(s);
 		must_recover(s);
 	}

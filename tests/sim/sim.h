@@ -224,7 +224,7 @@ void config_free(struct sim *s);
 void config_change(struct sim *s, unsigned node);
 void config_fill(struct sim *s, unsigned node, struct core_conf *conf);  /* valid until the next call */
 const struct doc_group *config_of(const struct sim *s, unsigned node, unsigned g);  /* as that node has it */
-const struct doc_group *config_newest(const struct sim *s, unsigned g);
+const struct doc_group *config_newest(const struct sim *s, unsigned g);  /* that anybody has stored */
 
 /* ---- faults.c: what goes wrong, and when; admin.c: and the administrator, who is no better ---- */
 #define MOMENT (1u << 31)            /* id of a fault: its number, or that of a delicate moment with this bit */
@@ -254,6 +254,7 @@ void check_address(struct sim *s, unsigned node, unsigned g, bool added);
 void check_stored(struct sim *s, unsigned node, unsigned g, const struct core_record *rec);
 void check_quorum(struct sim *s, unsigned node, bool quorate);
 bool check_served(struct sim *s, unsigned g, char *why, size_t size);
+bool check_caught_up(const struct sim *s, unsigned g);
 bool check_must_grow(const struct sim *s, unsigned g);
 uint64_t change_new(struct sim *s, uint64_t parent);
 
