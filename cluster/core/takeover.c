@@ -98,16 +98,27 @@ static void block_outdated(struct core *c, struct group *g, const struct core_ke
 		      g->rec.stamp.epoch, k->epoch, who, who, g->name, who);
 }
 
-static bool all_nodes_here(const struct core *c, const struct group *g, char *missing, size_t size)
+/* Somebody whose document has not had the group, or has not got it back, has not said what its record is. */
+static void note_missing(const struct core *c, const struct group *g, unsigned s, const char *name, char *missing, size_t size)
+{
+	size_t n = strlen(missing);
+
+	if (s == NO_SLOT || !c->peers[s].live || (s != c->me && (!c->peers[s].synced || !g->view[s].known)))
+		snprintf(missing + n, size - n, "%s%s", n ? ", " : "", name);
+}
+
+/*
+ * Nobody whose record might be the newest is missing: the nodes of the group; and once there is a record of it all that are
+ * configured, for the group may have had other nodes when it was served last.
+ */
+static bool all_nodes_here(const struct core *c, const struct group *g, bool had_a_life, char *missing, size_t size)
 {
 	*missing = '\0';
-	for (unsigned i = 0; i < g->n_nodes; i++) {
-		unsigned s = co_peer_slot(c, g->nodes[i]);
-		size_t n = strlen(missing);
-
-		if (s == NO_SLOT || !c->peers[s].live || (s != c->me && !c->peers[s].synced))
-			snprintf(missing + n, size - n, "%s%s", n ? ", " : "", co_node_name(c, g->nodes[i]));
-	}
+	for (unsigned i = 0; !had_a_life && i < g->n_nodes; i++)
+		note_missing(c, g, co_peer_slot(c, g->nodes[i]), co_node_name(c, g->nodes[i]), missing, size);
+	for (unsigned s = 0; had_a_life && s < CORE_MAX_NODES; s++)
+		if (c->peers[s].used && c->peers[s].configured)
+			note_missing(c, g, s, c->peers[s].name, missing, size);
 	return !*missing;
 }
 
@@ -214,7 +225,7 @@ void co_takeover_decide(struct core *c, struct group *g)
 		fetch(c, g, best);
 		return;
 	}
-	if (!k.epoch && !g->take.forced && !all_nodes_here(c, g, missing, sizeof(missing))) {
+	if (!k.epoch && !g->take.forced && !all_nodes_here(c, g, best != NO_SLOT, missing, sizeof(missing))) {
 		co_block(c, g, "there is no key on the LUN to tell which record is the newest: start %s, or "
 		      "`lunwardctl group start --force %s` to go on with the newest of those present", missing, g->name);
 		return;

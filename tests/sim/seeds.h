@@ -9,3 +9,4 @@
 5011303,  /* what a restarted clusterd had read from its disk went back by a power loss */
 10018832,  /* an owner that woke up long after its end replaced the only record of the key in force by its own */
 10026575, 10036337, 10042980,
+5012543, 10069180,  /* the node with the newest record was not one of the group's any more, and no key told */
