@@ -33,7 +33,7 @@ static const struct { int mutant; const char *what; uint64_t seed; } mutants[] =
 	{ MUTANT_GIVE_UP_MATCH, "lets a rival replace the record of its key", 1012221 },
 	{ MUTANT_TWO_AT_ONCE, "begins before the last operation has ended", 0 },
 	{ MUTANT_BLIND_BUMP, "moves its key without comparing", 400 },
-	{ MUTANT_KILLED_ONCE, "kills no second process", 3738 },
+	{ MUTANT_KILLED_ONCE, "kills no second process", 28480 },
 	{ MUTANT_KEEP_ADDRESS, "keeps its addresses when it drops the group", 0 },
 	{ MUTANT_STORE_TWICE, "writes two records at once", 0 },
 };
