@@ -74,6 +74,7 @@ void admin_leave(struct sim *s, unsigned n)
 	node_step(s, n, &ev);
 }
 
+/* One group after the other: a node has 32 commands waiting at most. */
 static void insist(struct sim *s, unsigned n, uint64_t tries, void *p)
 {
 	(void)p;
@@ -86,7 +87,7 @@ static void insist(struct sim *s, unsigned n, uint64_t tries, void *p)
 			admin_command(s, n, CORE_VERB_RELEASE, g, 0, false);
 			at(s, 12 * SEC, LANE_WORLD, n, start, g, NULL);
 		} else {
-			admin_command(s, n, CORE_VERB_START, g, 0, false);
+			at(s, g * 100 * MS, LANE_WORLD, n, start, g, NULL);
 		}
 	}
 }

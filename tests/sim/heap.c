@@ -111,7 +111,7 @@ void sim_wake(struct sim *s, unsigned node)
 		struct event e = n->deferred[i];
 
 		e.at = s->now;
-		e.order = s->order++;
+		e.order = s->early++;  /* before what is due right now and came later */
 		push(&s->heap, e);
 	}
 	n->n_deferred = 0;

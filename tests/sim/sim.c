@@ -133,6 +133,7 @@ bool sim_run(const struct sim_options *opt, struct sim_result *ret)
 	s->opt = opt;
 	s->seed = s->random = opt->seed;
 	s->verbose = opt->verbose;
+	s->order = 1ull << 40;  /* early ones are below */
 	shape(s);
 	trace(s, "seed %llu: %u nodes, %u groups, %u luns", (unsigned long long)s->seed, s->n_nodes, s->n_groups, s->n_luns);
 	for (unsigned i = 0; i < s->n_nodes; i++)

@@ -267,7 +267,7 @@ struct sim_options {
 
 struct sim {
 	const struct sim_options *opt;
-	uint64_t seed, random, now, order;
+	uint64_t seed, random, now, order, early;
 	uint64_t end_faults;
 	struct heap heap;
 	bool verbose;
