@@ -218,6 +218,7 @@ void co_takeover_decide(struct core *c, struct group *g)
 	struct core_key k = g->luns[0].seen;
 	unsigned best = co_best_record(c, g, &k);
 	char missing[CORE_TEXT_MAX / 2];
+	unsigned dropping;
 
 	g->take.expect = k;
 	g->take.decided = c->now;
@@ -230,9 +231,10 @@ void co_takeover_decide(struct core *c, struct group *g)
 		      "`lunwardctl group start --force %s` to go on with the newest of those present", missing, g->name);
 		return;
 	}
-	if (!k.epoch && !g->take.forced && still_dropping(c, g) != NO_SLOT) {
+	dropping = still_dropping(c, g);
+	if (!k.epoch && !g->take.forced && dropping != NO_SLOT) {
 		co_block(c, g, "nothing is registered on %s that could be aborted, and %s has not given the group up yet",
-			 g->luns[0].name, c->peers[still_dropping(c, g)].name);
+			 g->luns[0].name, c->peers[dropping].name);
 		return;
 	}
 	if (k.epoch && best == NO_SLOT && !g->take.forced) {

@@ -157,6 +157,15 @@ static void test_fenced(void **state)
 	free(buf);
 }
 
+/* The disk has joined under @old; the array has been told @new, and the disk not yet. */
+static void start_then_bump(struct bench *b, uint64_t old, uint64_t new)
+{
+	assert_int_equal(array_fence(&array, 1, FENCE_OP_TAKE, old, 0), FENCE_OK);
+	assert_true(bench_open(b, &spec, 0));
+	assert_int_equal(bench_start(b, old), DISK_OK);
+	assert_int_equal(array_fence(&array, 1, FENCE_OP_BUMP, new, old), FENCE_OK);
+}
+
 /* A bump: clusterd moves the holder's key, then the data nexuses follow; no I/O fails. */
 static void test_rekey(void **state)
 {
@@ -165,10 +174,7 @@ static void test_rekey(void **state)
 	struct bench b;
 
 	(void)state;
-	assert_int_equal(array_fence(&array, 1, FENCE_OP_TAKE, old, 0), FENCE_OK);
-	assert_true(bench_open(&b, &spec, 0));
-	assert_int_equal(bench_start(&b, old), DISK_OK);
-	assert_int_equal(array_fence(&array, 1, FENCE_OP_BUMP, new, old), FENCE_OK);
+	start_then_bump(&b, old, new);
 	assert_int_equal(bench_io(&b, DISK_WRITE, 0, buf, 4096, false), DISK_OK);
 	assert_int_equal(bench_rekey(&b, old, new), DISK_OK);
 	assert_int_equal(bench_io(&b, DISK_READ, 0, buf, 4096, false), DISK_OK);
@@ -207,10 +213,7 @@ static void test_unit_attention_in_a_bump(void **state)
 	struct bench b;
 
 	(void)state;
-	assert_int_equal(array_fence(&array, 1, FENCE_OP_TAKE, old, 0), FENCE_OK);
-	assert_true(bench_open(&b, &spec, 0));
-	assert_int_equal(bench_start(&b, old), DISK_OK);
-	assert_int_equal(array_fence(&array, 1, FENCE_OP_BUMP, new, old), FENCE_OK);
+	start_then_bump(&b, old, new);
 	reset_lun();
 	bench_submit(&b, &io, &iov, DISK_READ, 0, buf, 4096);
 	assert_int_equal(bench_rekey(&b, old, new), DISK_OK);
@@ -232,10 +235,7 @@ static void test_session_lost_in_a_bump(void **state)
 	struct bench b;
 
 	(void)state;
-	assert_int_equal(array_fence(&array, 1, FENCE_OP_TAKE, old, 0), FENCE_OK);
-	assert_true(bench_open(&b, &spec, 0));
-	assert_int_equal(bench_start(&b, old), DISK_OK);
-	assert_int_equal(array_fence(&array, 1, FENCE_OP_BUMP, new, old), FENCE_OK);
+	start_then_bump(&b, old, new);
 	array_kill(&array);
 	bench_submit(&b, &io, &iov, DISK_READ, 0, buf, 4096);
 	array_start(&array);
